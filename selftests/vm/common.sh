@@ -1,0 +1,43 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What the scripts around the virtual machine share: where things are cached
+# and which kernel is meant.  Sourced, not run.
+
+# Everything fetched or built outside the tree; safe to delete at any time.
+# shellcheck disable=SC2034
+cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/stt
+
+prog=${0##*/}
+
+say()
+{
+	echo "$prog: $*" >&2
+}
+
+die()
+{
+	say "$@"
+	exit "${die_rc:-1}"
+}
+
+# The kernel of the virtual machine: the newest packaged one whose headers are
+# installed, because the module is built against these.
+vm_kver()
+{
+	local kver
+
+	if [ -n "${STT_KVER:-}" ]; then
+		echo "$STT_KVER"
+		return
+	fi
+	for kver in /lib/modules/*-cloud-amd64; do
+		[ -e "$kver/build/Makefile" ] && echo "${kver##*/}"
+	done | sort -V | tail -n 1
+}
+
+# A packaged kernel in the cache: vmlinuz, and root/ with usr/lib/modules,
+# which the guest stacks on top of its root directory.
+kernel_dir()
+{
+	echo "$cache/kernels/$1"
+}
