@@ -1,13 +1,23 @@
-#!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
 # What the scripts around the virtual machine share: where things are cached
 # and which kernel is meant.  Sourced, not run.
 
 # Everything fetched or built outside the tree; safe to delete at any time.
-# shellcheck disable=SC2034
 cache=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/stt
 
 prog=${0##*/}
+
+# Complaints of the kernel that no test may cause.
+splat='BUG: |BUG at |WARNING: |Call Trace:|Oops|general protection fault|'
+splat+='Kernel panic|unregister_netdevice: waiting|refcount_t: |KASAN: |'
+splat+='KCSAN: |UBSAN: |KFENCE: |suspicious RCU usage|'
+splat+='possible (recursive locking|circular locking|irq lock inversion)|'
+splat+='inconsistent lock state|sleeping function called|'
+splat+='scheduling while atomic|soft lockup|hard LOCKUP|'
+splat+='detected stalls? on|self-detected stall|blocked for more than|'
+splat+='bad page|list_(add|del) corruption|ODEBUG: |DEBUG_LOCKS_WARN_ON|'
+splat+='new suspected memory leaks|leaked reference|has [0-9]+ leaked'
 
 say()
 {
