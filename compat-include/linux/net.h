@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _STT_COMPAT_LINUX_NET_H
+#define _STT_COMPAT_LINUX_NET_H
+
+#include_next <linux/net.h>
+
+/* 7.x has an address type of its own for addresses without a size. */
+#ifdef STT_HAVE_SOCKADDR_UNSIZED
+#define stt_compat_bind(sock, addr, len) \
+	kernel_bind(sock, (struct sockaddr_unsized *)(addr), len)
+#else
+#define stt_compat_bind(sock, addr, len) \
+	kernel_bind(sock, (struct sockaddr *)(addr), len)
+#endif
+
+#endif /* _STT_COMPAT_LINUX_NET_H */

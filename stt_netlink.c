@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stateless Transport Tunneling: link attributes <-> configuration.
+ *
+ * Creation and change share one parser. It fills in a value, which is checked
+ * as a whole before anything is done with it.
+ */
+#include <linux/etherdevice.h>
+#include <linux/if_stt.h>
+#include <linux/inetdevice.h>
+#include <net/ipv6.h>
+#include <net/netlink.h>
+#include <net/rtnetlink.h>
+
+#include "stt_private.h"
+
+/*
+ * The most attributes that a link type may have. All of them are announced, as
+ * those above a type's own maximum would be ignored in silence.
+ */
+#define STT_ATTR_LIMIT	50
+
+static const struct nla_policy stt_policy[STT_ATTR_LIMIT + 1] = {
+	[IFLA_STT_KEY]			= { .type = NLA_U64 },
+	[IFLA_STT_REMOTE]		= NLA_POLICY_EXACT_LEN(4),
+	[IFLA_STT_REMOTE6]		= NLA_POLICY_EXACT_LEN(16),
+	[IFLA_STT_LOCAL]		= NLA_POLICY_EXACT_LEN(4),
+	[IFLA_STT_LOCAL6]		= NLA_POLICY_EXACT_LEN(16),
+	[IFLA_STT_LINK]			= { .type = NLA_U32 },
+	[IFLA_STT_PORT]			= { .type = NLA_BE16 },
+	[IFLA_STT_PORT_RANGE]		=
+		NLA_POLICY_EXACT_LEN(sizeof(struct ifla_stt_port_range)),
+	[IFLA_STT_TTL]			= { .type = NLA_U8 },
+	[IFLA_STT_TTL_INHERIT]		= NLA_POLICY_MAX(NLA_U8, 1),
+	[IFLA_STT_TOS]			= { .type = NLA_U8 },
+	[IFLA_STT_DF]			= NLA_POLICY_MAX(NLA_U8, STT_DF_MAX),
+	[IFLA_STT_LABEL]		= { .type = NLA_U32 },
+	[IFLA_STT_CSUM_TRUST]		= NLA_POLICY_MAX(NLA_U8, 1),
+	[IFLA_STT_VLAN_COMPAT]		= NLA_POLICY_MAX(NLA_U8, 1),
+	[IFLA_STT_COLLECT_METADATA ... IFLA_STT_LIMIT] = {
+		.type = NLA_REJECT,
+		.reject_message = "Attribute is not supported by this version of stt",
+	},
+	[IFLA_STT_KEYBASE ... STT_ATTR_LIMIT] = {
+		.type = NLA_REJECT,
+		.reject_message = "Attribute is not supported by this version of stt",
+	},
+};
+
+static int stt_validate(struct nlattr *tb[], struct nlattr *data[],
+			struct netlink_ext_ack *extack)
+{
+	if (!tb[IFLA_ADDRESS])
+		return 0;
+	if (nla_len(tb[IFLA_ADDRESS]) != ETH_ALEN) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_ADDRESS],
+				    "Link address must be 6 bytes long");
+		return -EINVAL;
+	}
+	if (!is_valid_ether_addr(nla_data(tb[IFLA_ADDRESS]))) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[IFLA_ADDRESS],
+				    "Link address must be a unicast one and not zero");
+		return -EADDRNOTAVAIL;
+	}
+	return 0;
+}
+
+/* An address that is given by one of two attributes, of either family. */
+static int stt_parse_addr(struct nlattr *v4, struct nlattr *v6,
+			  struct in6_addr *addr, struct netlink_ext_ack *extack)
+{
+	if (v4 && v6) {
+		NL_SET_ERR_MSG_ATTR(extack, v6,
+				    "An address must be either IPv4 or IPv6, not both");
+		return -EINVAL;
+	}
+	if (v4)
+		ipv6_addr_set_v4mapped(nla_get_in_addr(v4), addr);
+	if (v6) {
+		*addr = nla_get_in6_addr(v6);
+		if (ipv6_addr_v4mapped(addr)) {
+			NL_SET_ERR_MSG_ATTR(extack, v6,
+					    "IPv4 address must not be written as an IPv6 one");
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int stt_parse_remote(struct nlattr *data[], struct stt_conf *conf,
+			    struct netlink_ext_ack *extack)
+{
+	struct nlattr *attr = data[IFLA_STT_REMOTE] ?: data[IFLA_STT_REMOTE6];
+	struct in6_addr *remote = &conf->id.remote;
+	int err;
+
+	err = stt_parse_addr(data[IFLA_STT_REMOTE], data[IFLA_STT_REMOTE6],
+			     remote, extack);
+	if (err || !attr)
+		return err;
+	if (stt_addr_is_v4(remote) ?
+	    ipv4_is_zeronet(stt_addr_v4(remote)) ||
+	    ipv4_is_multicast(stt_addr_v4(remote)) ||
+	    ipv4_is_lbcast(stt_addr_v4(remote)) :
+	    ipv6_addr_any(remote) || ipv6_addr_is_multicast(remote)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "Remote must be a unicast address");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int stt_parse_local(struct nlattr *data[], struct stt_conf *conf,
+			   struct netlink_ext_ack *extack)
+{
+	struct nlattr *attr = data[IFLA_STT_LOCAL] ?: data[IFLA_STT_LOCAL6];
+	struct in6_addr *local = &conf->id.local;
+	int err;
+
+	err = stt_parse_addr(data[IFLA_STT_LOCAL], data[IFLA_STT_LOCAL6],
+			     local, extack);
+	if (err || !attr)
+		return err;
+	if (stt_addr_is_v4(local) ?
+	    ipv4_is_multicast(stt_addr_v4(local)) ||
+	    ipv4_is_lbcast(stt_addr_v4(local)) :
+	    ipv6_addr_is_multicast(local)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "Local address must be a unicast address");
+		return -EINVAL;
+	}
+	/* As everywhere in iproute2, the zero address is "any". */
+	if (stt_addr_is_v4(local) && !stt_addr_v4(local))
+		*local = in6addr_any;
+	return 0;
+}
+
+static int stt_parse_ports(struct nlattr *data[], struct stt_conf *conf,
+			   struct netlink_ext_ack *extack)
+{
+	const struct ifla_stt_port_range *range;
+
+	if (data[IFLA_STT_PORT]) {
+		conf->id.port = nla_get_be16(data[IFLA_STT_PORT]);
+		if (!conf->id.port) {
+			NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_PORT],
+					    "Destination port must be 1 to 65535");
+			return -EINVAL;
+		}
+	}
+	if (data[IFLA_STT_PORT_RANGE]) {
+		range = nla_data(data[IFLA_STT_PORT_RANGE]);
+		conf->sport_min = ntohs(range->low);
+		conf->sport_max = ntohs(range->high);
+		if (!conf->sport_min || conf->sport_min > conf->sport_max) {
+			NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_PORT_RANGE],
+					    "Source ports must be 1 to 65535, the lower one first");
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int stt_parse_ip(struct nlattr *data[], struct stt_conf *conf,
+			struct netlink_ext_ack *extack)
+{
+	if (data[IFLA_STT_TTL])
+		conf->ttl = nla_get_u8(data[IFLA_STT_TTL]);
+	if (data[IFLA_STT_TTL_INHERIT])
+		conf->ttl_inherit = nla_get_u8(data[IFLA_STT_TTL_INHERIT]);
+	else if (data[IFLA_STT_TTL])
+		conf->ttl_inherit = false;
+	if (conf->ttl_inherit && data[IFLA_STT_TTL] && conf->ttl) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_TTL],
+				    "TTL must be either a number or inherited, not both");
+		return -EINVAL;
+	}
+	if (conf->ttl_inherit)
+		conf->ttl = 0;
+	if (data[IFLA_STT_TOS])
+		conf->tos = nla_get_u8(data[IFLA_STT_TOS]);
+	if (data[IFLA_STT_DF])
+		conf->df = nla_get_u8(data[IFLA_STT_DF]);
+	if (data[IFLA_STT_LABEL]) {
+		conf->label = nla_get_be32(data[IFLA_STT_LABEL]);
+		if (conf->label & ~IPV6_FLOWLABEL_MASK) {
+			NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_LABEL],
+					    "Flow label must be 0 to 0xfffff");
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int stt_parse_link(struct net *net, struct nlattr *data[],
+			  struct stt_conf *conf, struct netlink_ext_ack *extack)
+{
+	if (!data[IFLA_STT_LINK])
+		return 0;
+	conf->link = nla_get_u32(data[IFLA_STT_LINK]);
+	if (conf->link && !__dev_get_by_index(net, conf->link)) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_LINK],
+				    "No device with this index in the namespace of the underlay");
+		return -ENODEV;
+	}
+	return 0;
+}
+
+/* What no attribute says alone. */
+static int stt_conf_check(const struct stt_conf *conf,
+			  struct netlink_ext_ack *extack)
+{
+	const struct in6_addr *remote = &conf->id.remote;
+	const struct in6_addr *local = &conf->id.local;
+
+	if (ipv6_addr_any(remote)) {
+		NL_SET_ERR_MSG(extack, "A remote address is required");
+		return -EINVAL;
+	}
+	if (!ipv6_addr_any(local) &&
+	    stt_addr_is_v4(remote) != stt_addr_is_v4(local)) {
+		NL_SET_ERR_MSG(extack,
+			       "Local and remote must be of the same address family");
+		return -EINVAL;
+	}
+	if (ipv6_addr_type(remote) & IPV6_ADDR_LINKLOCAL && !conf->link) {
+		NL_SET_ERR_MSG(extack,
+			       "A link-local remote requires an underlay device");
+		return -EINVAL;
+	}
+	if (conf->label && stt_addr_is_v4(remote)) {
+		NL_SET_ERR_MSG(extack,
+			       "A flow label requires an IPv6 underlay");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int stt_parse(struct net *net, struct nlattr *data[],
+		     struct stt_conf *conf, struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (data[IFLA_STT_KEY])
+		conf->id.key = nla_get_u64(data[IFLA_STT_KEY]);
+	err = stt_parse_remote(data, conf, extack);
+	if (err)
+		return err;
+	err = stt_parse_local(data, conf, extack);
+	if (err)
+		return err;
+	err = stt_parse_ports(data, conf, extack);
+	if (err)
+		return err;
+	err = stt_parse_ip(data, conf, extack);
+	if (err)
+		return err;
+	err = stt_parse_link(net, data, conf, extack);
+	if (err)
+		return err;
+	if (data[IFLA_STT_CSUM_TRUST])
+		conf->policy.csum_trust = nla_get_u8(data[IFLA_STT_CSUM_TRUST]);
+	if (data[IFLA_STT_VLAN_COMPAT])
+		conf->policy.vlan_compat =
+			nla_get_u8(data[IFLA_STT_VLAN_COMPAT]);
+	return stt_conf_check(conf, extack);
+}
+
+/**
+ * stt_newlink() - rtnl_link_ops.newlink
+ * @dev: a device that was set up by stt_dev_setup()
+ * @params: namespace of the underlay and attributes
+ * @extack: told what is wrong
+ *
+ * Return: 0 or a negative error.
+ */
+int stt_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
+		struct netlink_ext_ack *extack)
+{
+	struct net *net = rtnl_newlink_link_net(params);
+	struct stt_conf conf = {
+		.id.port = htons(STT_DEFAULT_PORT),
+		.sport_min = STT_DEFAULT_SPORT_MIN,
+		.sport_max = STT_DEFAULT_SPORT_MAX,
+		.df = STT_DF_SET,
+		.policy.csum_trust = true,
+	};
+	struct nlattr **data = params->data;
+	int err;
+
+	if (!data || !data[IFLA_STT_KEY]) {
+		NL_SET_ERR_MSG(extack, "A Context ID (id) is required");
+		return -EINVAL;
+	}
+	err = stt_parse(net, data, &conf, extack);
+	if (err)
+		return err;
+	return stt_dev_add(net, dev, &conf, extack);
+}
+
+static int stt_changelink(struct net_device *dev, struct nlattr *tb[],
+			  struct nlattr *data[], struct netlink_ext_ack *extack)
+{
+	struct stt_dev *stt = netdev_priv(dev);
+	const struct stt_conf *old = &rtnl_dereference(stt->state)->conf;
+	struct stt_conf conf = *old;
+	int err;
+
+	if (!rtnl_dev_link_net_capable(dev, stt->net))
+		return -EPERM;
+	if (!data)
+		return 0;
+	err = stt_parse(stt->net, data, &conf, extack);
+	if (err)
+		return err;
+	if (conf.id.key != old->id.key) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_KEY],
+				    "Context ID cannot be changed");
+		return -EOPNOTSUPP;
+	}
+	if (conf.id.port != old->id.port) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_PORT],
+				    "Destination port cannot be changed");
+		return -EOPNOTSUPP;
+	}
+	if (stt_addr_is_v4(&conf.id.remote) !=
+	    stt_addr_is_v4(&old->id.remote)) {
+		NL_SET_ERR_MSG(extack,
+			       "Address family of the remote cannot be changed");
+		return -EOPNOTSUPP;
+	}
+	return stt_dev_change(stt, &conf, extack);
+}
+
+static size_t stt_get_size(const struct net_device *dev)
+{
+	return nla_total_size_64bit(sizeof(u64)) +		/* KEY */
+	       nla_total_size(sizeof(struct in6_addr)) +	/* REMOTE6 */
+	       nla_total_size(sizeof(struct in6_addr)) +	/* LOCAL6 */
+	       nla_total_size(sizeof(u32)) +			/* LINK */
+	       nla_total_size(sizeof(__be16)) +			/* PORT */
+	       nla_total_size(sizeof(struct ifla_stt_port_range)) +
+	       nla_total_size(sizeof(u8)) +			/* TTL */
+	       nla_total_size(sizeof(u8)) +			/* TTL_INHERIT */
+	       nla_total_size(sizeof(u8)) +			/* TOS */
+	       nla_total_size(sizeof(u8)) +			/* DF */
+	       nla_total_size(sizeof(__be32)) +			/* LABEL */
+	       nla_total_size(sizeof(u8)) +			/* CSUM_TRUST */
+	       nla_total_size(sizeof(u8)) +			/* VLAN_COMPAT */
+	       0;
+}
+
+static int stt_put_addr(struct sk_buff *skb, int v4, int v6,
+			const struct in6_addr *addr)
+{
+	if (ipv6_addr_any(addr))
+		return 0;
+	if (stt_addr_is_v4(addr))
+		return nla_put_in_addr(skb, v4, stt_addr_v4(addr));
+	return nla_put_in6_addr(skb, v6, addr);
+}
+
+static int stt_fill_info(struct sk_buff *skb, const struct net_device *dev)
+{
+	const struct stt_dev *stt = netdev_priv(dev);
+	struct ifla_stt_port_range range;
+	const struct stt_conf *conf;
+	int err = -EMSGSIZE;
+
+	rcu_read_lock();
+	conf = &rcu_dereference(stt->state)->conf;
+	range.low = htons(conf->sport_min);
+	range.high = htons(conf->sport_max);
+	if (nla_put_u64_64bit(skb, IFLA_STT_KEY, conf->id.key, IFLA_STT_PAD) ||
+	    stt_put_addr(skb, IFLA_STT_REMOTE, IFLA_STT_REMOTE6,
+			 &conf->id.remote) ||
+	    stt_put_addr(skb, IFLA_STT_LOCAL, IFLA_STT_LOCAL6,
+			 &conf->id.local) ||
+	    (conf->link && nla_put_u32(skb, IFLA_STT_LINK, conf->link)) ||
+	    nla_put_be16(skb, IFLA_STT_PORT, conf->id.port) ||
+	    nla_put(skb, IFLA_STT_PORT_RANGE, sizeof(range), &range) ||
+	    nla_put_u8(skb, IFLA_STT_TTL, conf->ttl) ||
+	    nla_put_u8(skb, IFLA_STT_TTL_INHERIT, conf->ttl_inherit) ||
+	    nla_put_u8(skb, IFLA_STT_TOS, conf->tos) ||
+	    nla_put_u8(skb, IFLA_STT_DF, conf->df) ||
+	    nla_put_be32(skb, IFLA_STT_LABEL, conf->label) ||
+	    nla_put_u8(skb, IFLA_STT_CSUM_TRUST, conf->policy.csum_trust) ||
+	    nla_put_u8(skb, IFLA_STT_VLAN_COMPAT, conf->policy.vlan_compat))
+		goto unlock;
+	err = 0;
+unlock:
+	rcu_read_unlock();
+	return err;
+}
+
+static size_t stt_get_xstats_size(const struct net_device *dev)
+{
+	return STT_XSTATS_MAX * nla_total_size_64bit(sizeof(u64));
+}
+
+static int stt_fill_xstats(struct sk_buff *skb, const struct net_device *dev)
+{
+	const struct stt_dev *stt = netdev_priv(dev);
+	struct nlattr *nest;
+	int i;
+
+	nest = nla_nest_start_noflag(skb, IFLA_INFO_XSTATS);
+	if (!nest)
+		return -EMSGSIZE;
+	for (i = 1; i <= STT_XSTATS_MAX; i++)
+		if (nla_put_u64_64bit(skb, i, atomic_long_read(&stt->drops[i]),
+				      STT_XSTATS_PAD)) {
+			nla_nest_cancel(skb, nest);
+			return -EMSGSIZE;
+		}
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
+static struct net *stt_get_link_net(const struct net_device *dev)
+{
+	const struct stt_dev *stt = netdev_priv(dev);
+
+	return READ_ONCE(stt->net);
+}
+
+struct rtnl_link_ops stt_link_ops = {
+	.kind			= "stt",
+	.maxtype		= STT_ATTR_LIMIT,
+	.policy			= stt_policy,
+	.priv_size		= sizeof(struct stt_dev),
+	.setup			= stt_dev_setup,
+	.validate		= stt_validate,
+	.newlink		= stt_compat_newlink,
+	.changelink		= stt_changelink,
+	.dellink		= stt_dev_del,
+	.get_size		= stt_get_size,
+	.fill_info		= stt_fill_info,
+	.get_xstats_size	= stt_get_xstats_size,
+	.fill_xstats		= stt_fill_xstats,
+	.get_link_net		= stt_get_link_net,
+};

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the module share, by the file that owns it. The direction
+ * of use is
+ *
+ *	main	-> netlink, dev
+ *	netlink	-> dev
+ *	dev	-> port, xmit
+ *	port	-> pmtu, recv		by hooks, as segments come in
+ *	recv	-> reasm, frame		and the table of tunnels in dev
+ *	xmit	-> frame
+ *	reasm, frame -> skb
+ *
+ * and is never reversed: reassembly knows nothing of devices, transmission
+ * nothing of reception.
+ */
+#ifndef _STT_PRIVATE_H
+#define _STT_PRIVATE_H
+
+#include <linux/atomic.h>
+#include <linux/if_stt.h>
+#include <linux/in6.h>
+#include <linux/netdevice.h>
+#include <linux/netfilter.h>
+#include <linux/rhashtable.h>
+#include <linux/skbuff.h>
+#include <linux/u64_stats_sync.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <net/dst_cache.h>
+#include <net/gro_cells.h>
+#include <net/ipv6.h>
+#include <net/stt.h>
+
+struct proc_dir_entry;
+
+/* Addresses of both families are held as IPv6; IPv4 as ::ffff:a.b.c.d. */
+static inline bool stt_addr_is_v4(const struct in6_addr *addr)
+{
+	return ipv6_addr_v4mapped(addr);
+}
+
+static inline __be32 stt_addr_v4(const struct in6_addr *addr)
+{
+	return addr->s6_addr32[3];
+}
+
+/* stt_reasm.c */
+
+/**
+ * struct stt_frame_id - what all segments of a frame have in common
+ * @saddr: outer source
+ * @daddr: outer destination
+ * @id: frame identifier, from ACK
+ * @sport: source port
+ * @dport: destination port
+ * @scope: L3 domain: ifindex of the VRF, or of the link for link-local
+ *	addresses; 0 for the default one
+ */
+struct stt_frame_id {
+	struct in6_addr	saddr;
+	struct in6_addr	daddr;
+	__be32		id;
+	__be16		sport;
+	__be16		dport;
+	u32		scope;
+};
+
+/**
+ * struct stt_segment - a received segment, apart from its payload
+ * @frame: the frame it belongs to
+ * @total: length of the frame in bytes
+ * @offset: offset of the payload in the frame in bytes
+ * @dsfield: outer DSCP and ECN
+ * @ttl: outer hop count
+ */
+struct stt_segment {
+	struct stt_frame_id	frame;
+	u16			total;
+	u16			offset;
+	u8			dsfield;
+	u8			ttl;
+};
+
+/* Reassembly takes segments from every CPU; shards keep them apart. */
+#define STT_REASM_SHARDS	64
+#define STT_REASM_BUCKETS	4096
+#define STT_REASM_SOURCES	256
+
+/* What became of a segment that did not complete its frame. */
+enum stt_reasm_verdict {
+	STT_REASM_HELD,
+	STT_REASM_DUPLICATE,
+	STT_REASM_OVERLAP,
+	STT_REASM_LENGTH,
+	STT_REASM_BUDGET,
+	STT_REASM_NOMEM,
+};
+
+/**
+ * struct stt_reasm_shard - a part of the table with a lock of its own
+ * @lock: for @frames and all buckets of the shard
+ * @frames: oldest first
+ */
+struct stt_reasm_shard {
+	spinlock_t		lock;	/* see above */
+	struct list_head	frames;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct stt_reasm - frames of one network namespace that are incomplete
+ * @bucket: frames by identity; bucket i belongs to shard i % SHARDS
+ * @shard: locks and ages
+ * @source: bytes held for the sources that hash to each slot
+ * @mem: bytes held in all
+ * @budget: most bytes held, written by sysctl
+ * @timeout_ms: life of an incomplete frame, written by sysctl
+ * @seed: of the hash, secret
+ * @reaper: drops frames past their time
+ * @timeouts: frames dropped for their age
+ * @evictions: frames dropped because their source held too much
+ *
+ * A source may hold at most as much as is still free, so that whatever one
+ * source holds, another finds room, and @mem stays below @budget.
+ */
+struct stt_reasm {
+	struct hlist_head	*bucket;
+	struct stt_reasm_shard	*shard;
+	atomic_t		source[STT_REASM_SOURCES];
+	atomic_long_t		mem;
+	unsigned long		budget;
+	unsigned int		timeout_ms;
+	u32			seed;
+	struct delayed_work	reaper;
+	atomic_long_t		timeouts;
+	atomic_long_t		evictions;
+};
+
+int stt_reasm_cache_init(void);
+void stt_reasm_cache_exit(void);
+void stt_reasm_defaults(struct stt_reasm *r);
+int stt_reasm_init(struct stt_reasm *r);
+void stt_reasm_exit(struct stt_reasm *r);
+struct sk_buff *stt_reasm_add(struct stt_reasm *r, struct sk_buff *skb,
+			      struct stt_segment *seg,
+			      enum stt_reasm_verdict *verdict);
+
+/* stt_skb.c */
+
+int stt_skb_own(struct sk_buff *skb);
+void stt_skb_append(struct sk_buff *to, struct sk_buff **last,
+		    struct sk_buff *from);
+int stt_skb_fit_gso(struct sk_buff *skb);
+
+/* stt_frame.c */
+
+enum stt_frame_fault {
+	STT_FRAME_OK,
+	STT_FRAME_SHORT,	/* no room for what the headers announce */
+	STT_FRAME_FLAGS,	/* both C and P */
+	STT_FRAME_OFFLOAD,	/* P, V, T or L4 offset belie the packet */
+	STT_FRAME_MSS,		/* segment size absurd or not for TCP */
+	STT_FRAME_NOMEM,
+};
+
+/**
+ * struct stt_frame_policy - what a device lets the peer say
+ * @csum_trust: believe flag C
+ * @vlan_compat: a non-zero tag field is a tag even without V
+ */
+struct stt_frame_policy {
+	bool	csum_trust;
+	bool	vlan_compat;
+};
+
+bool stt_frame_fits(const struct sk_buff *skb);
+int stt_frame_encode(struct sk_buff *skb, struct stthdr *hdr);
+enum stt_frame_fault stt_frame_decode(struct sk_buff *skb,
+				      const struct stthdr *hdr,
+				      const struct stt_frame_policy *policy);
+
+/* stt_port.c */
+
+/**
+ * struct stt_port - a TCP port that one network namespace receives STT on
+ * @sock: reserves the port and marks segments sent through it as ours
+ * @users: devices on it, under RTNL
+ * @port: the port
+ */
+struct stt_port {
+	struct socket	*sock;
+	unsigned int	users;
+	__be16		port;
+};
+
+struct stt_net;
+
+struct stt_port *stt_port_get(struct stt_net *sn, __be16 port,
+			      struct netlink_ext_ack *extack);
+void stt_port_put(struct stt_net *sn, struct stt_port *port);
+
+/* stt_dev.c */
+
+/*
+ * Which of a tunnel's ends are fixed; the table is asked once for each shape
+ * that exists, the most exact first.
+ */
+enum stt_shape {
+	STT_SHAPE_BOTH,
+	STT_SHAPE_REMOTE,
+	STT_SHAPE_LOCAL,
+	STT_SHAPE_ANY,
+	__STT_SHAPE_MAX
+};
+
+/**
+ * struct stt_tunnel_id - what tells one tunnel of a namespace from another
+ * @key: Context ID
+ * @remote: far end, :: for any
+ * @local: near end, :: for any
+ * @scope: L3 domain, as in &struct stt_frame_id
+ * @port: destination port
+ * @pad: zero
+ */
+struct stt_tunnel_id {
+	u64		key;
+	struct in6_addr	remote;
+	struct in6_addr	local;
+	u32		scope;
+	__be16		port;
+	u16		pad;
+};
+
+/**
+ * struct stt_conf - configuration of a device; a value, checked as a whole
+ * @id: identity of the tunnel
+ * @sport_min: lowest source port
+ * @sport_max: highest source port
+ * @link: ifindex of the underlay device, 0 for none
+ * @label: IPv6 flow label, 0 for automatic
+ * @ttl: hop count, 0 for the route's
+ * @tos: DSCP and ECN; 1 for the inner packet's
+ * @df: enum ifla_stt_df
+ * @ttl_inherit: take the hop count of the inner packet
+ * @policy: what the peer may say
+ */
+struct stt_conf {
+	struct stt_tunnel_id	id;
+	u16			sport_min;
+	u16			sport_max;
+	int			link;
+	__be32			label;
+	u8			ttl;
+	u8			tos;
+	u8			df;
+	bool			ttl_inherit;
+	struct stt_frame_policy	policy;
+};
+
+/**
+ * struct stt_state - configuration in force
+ * @conf: the configuration, constant
+ * @cache: routes to the remote
+ * @rcu: frees it after its last reader
+ *
+ * A change replaces the whole, so that no packet sees half of it.
+ */
+struct stt_state {
+	struct stt_conf		conf;
+	struct dst_cache	cache;
+	struct rcu_head		rcu;
+};
+
+/**
+ * struct stt_dev - private part of an stt device
+ * @state: configuration in force; written under RTNL, read under RCU
+ * @net: namespace of the underlay
+ * @dev: the device
+ * @port: port in use
+ * @cells: defers received frames to NAPI, which also merges them again
+ * @node: in the table of tunnels
+ * @list: in the list of devices of @net, under RTNL
+ * @drops: packets dropped, by cause
+ */
+struct stt_dev {
+	/* hot: read for each packet */
+	struct stt_state __rcu	*state;
+	struct net		*net;
+	struct net_device	*dev;
+	struct stt_port		*port;
+	struct gro_cells	cells;
+	struct rhash_head	node;
+	struct stt_tunnel_id	id;
+	/* cold */
+	struct list_head	list;
+	atomic_long_t		drops[__STT_XSTATS_MAX];
+};
+
+/* Events that belong to a namespace: no device is known yet, or none matters. */
+enum stt_net_counter {
+	STT_NET_RX_SEGMENTS,
+	STT_NET_RX_WHOLE,
+	STT_NET_RX_REASSEMBLED,
+	STT_NET_RX_BAD_HEADER,
+	STT_NET_RX_BAD_CSUM,
+	STT_NET_RX_EMPTY,
+	STT_NET_RX_BAD_LENGTH,
+	STT_NET_RX_DUPLICATE,
+	STT_NET_RX_OVERLAP,
+	STT_NET_RX_LENGTH_MISMATCH,
+	STT_NET_RX_NO_BUDGET,
+	STT_NET_RX_NO_MEM,
+	STT_NET_RX_POLICY,
+	STT_NET_RX_FRAGMENT,
+	STT_NET_RX_BAD_VERSION,
+	STT_NET_RX_UNKNOWN_ID,
+	STT_NET_PMTU_LEARNED,
+	STT_NET_PMTU_REJECTED,
+	__STT_NET_MAX
+};
+
+struct stt_net_stats {
+	u64_stats_t		count[__STT_NET_MAX];
+	struct u64_stats_sync	syncp;
+};
+
+/**
+ * struct stt_net - what stt keeps for one network namespace
+ * @net: the namespace
+ * @tunnels: devices whose underlay is here, by identity
+ * @shapes: devices of each shape; written under RTNL
+ * @peers: addresses that tunnels lead to
+ * @peers_lock: for changes of @peers
+ * @ports: ports in use, under RTNL
+ * @port_map: the same as bits, for packets; NULL until there was a port
+ * @hooks: netfilter hooks, NULL when no port is in use
+ * @reasm: incomplete frames
+ * @stats: events, by CPU
+ * @devs: devices whose underlay is here, under RTNL
+ */
+struct stt_net {
+	struct net		*net;
+	struct rhashtable	tunnels;
+	unsigned int		shapes[__STT_SHAPE_MAX];
+	struct rhashtable	peers;
+	spinlock_t		peers_lock;	/* see above */
+	unsigned long		*port_map;
+	struct stt_net_stats __percpu *stats;
+	struct stt_reasm	reasm;
+	struct xarray		ports;
+	struct nf_hook_ops	*hooks;
+	struct list_head	devs;
+};
+
+extern unsigned int stt_net_id;
+extern struct rtnl_link_ops stt_link_ops;
+
+/**
+ * struct stt_peer - an address that some tunnel of a namespace leads to
+ * @node: in the table of peers
+ * @addr: the address
+ * @users: remotes with that address, under the lock of peers
+ * @rcu: frees it after its last reader
+ */
+struct stt_peer {
+	struct rhash_head	node;
+	struct in6_addr		addr;
+	unsigned int		users;
+	struct rcu_head		rcu;
+};
+
+int stt_peer_get(struct stt_net *sn, const struct in6_addr *addr);
+void stt_peer_put(struct stt_net *sn, const struct in6_addr *addr);
+bool stt_peer_known(struct stt_net *sn, const struct in6_addr *addr);
+
+int stt_tunnels_init(struct stt_net *sn);
+void stt_tunnels_exit(struct stt_net *sn);
+struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
+				const struct stt_frame_id *frame);
+void stt_dev_setup(struct net_device *dev);
+int stt_dev_add(struct net *net, struct net_device *dev,
+		const struct stt_conf *conf, struct netlink_ext_ack *extack);
+int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
+		   struct netlink_ext_ack *extack);
+void stt_dev_del(struct net_device *dev, struct list_head *head);
+void stt_dev_lower_changed(struct net_device *lower, bool gone);
+
+/**
+ * stt_dev_drop() - drop a packet and say why
+ * @stt: the device it came through
+ * @skb: the packet, consumed
+ * @cause: %STT_XSTATS_*
+ */
+void stt_dev_drop(struct stt_dev *stt, struct sk_buff *skb, int cause);
+
+/* stt_netlink.c */
+
+struct rtnl_newlink_params;
+
+int stt_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
+		struct netlink_ext_ack *extack);
+
+/* stt_main.c */
+
+static inline void stt_net_count(struct stt_net *sn, enum stt_net_counter c)
+{
+	struct stt_net_stats *stats = this_cpu_ptr(sn->stats);
+
+	u64_stats_update_begin(&stats->syncp);
+	u64_stats_inc(&stats->count[c]);
+	u64_stats_update_end(&stats->syncp);
+}
+
+struct stt_net *stt_pernet(const struct net *net);
+
+/* stt_xmit.c */
+
+void stt_xmit_init(void);
+netdev_tx_t stt_xmit(struct sk_buff *skb, struct net_device *dev);
+
+/* stt_recv.c */
+
+void stt_recv(struct stt_net *sn, struct sk_buff *skb, unsigned int thoff,
+	      bool v6);
+
+/* stt_pmtu.c */
+
+void stt_pmtu_icmp(struct stt_net *sn, struct sk_buff *skb);
+void stt_pmtu_icmp6(struct stt_net *sn, struct sk_buff *skb,
+		    unsigned int offset);
+
+#endif /* _STT_PRIVATE_H */
