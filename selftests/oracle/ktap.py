@@ -18,10 +18,13 @@ class Skip(Exception):
 class Failure(Exception):
     """The thing under test did not do what it must."""
 
+    def __init__(self, *words):
+        super().__init__(" ".join(str(w) for w in words))
+
 
 def check(condition, *message):
     if not condition:
-        raise Failure(" ".join(str(m) for m in message) or "check failed")
+        raise Failure(*(message or ("check failed",)))
 
 
 def equal(have, want, what="value"):
