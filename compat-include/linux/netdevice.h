@@ -4,6 +4,11 @@
 
 #include_next <linux/netdevice.h>
 
+/* 6.16 "net: move misc netdev_lock flavors to a separate header" */
+#ifdef STT_HAVE_NETDEV_LOCK_H
+#include <net/netdev_lock.h>
+#endif
+
 /* 6.12 "netdev_features: convert NETIF_F_LLTX to dev->lltx" */
 static inline void stt_compat_set_lltx(struct net_device *dev)
 {
