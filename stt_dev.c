@@ -15,6 +15,7 @@
 #include <net/ip.h>
 #include <net/rtnetlink.h>
 #include <net/stt.h>
+#include <stt_compat_fdb.h>
 
 #include "stt_private.h"
 
@@ -62,6 +63,7 @@ static const struct stt_drop_info stt_drops[__STT_XSTATS_MAX] = {
 	STT_DROP(TX_BAD_INNER, "tx_bad_inner", HDR_TRUNC, tx_errors),
 	STT_DROP(TX_NO_REMOTE, "tx_no_remote", NO_TX_TARGET, tx_dropped),
 	STT_DROP(TX_NO_MEM, "tx_no_mem", NOMEM, tx_dropped),
+	STT_DROP(TX_NO_METADATA, "tx_no_metadata", TUNNEL_TXINFO, tx_dropped),
 	STT_DROP(RX_DOWN, "rx_down", DEV_READY, rx_dropped),
 	STT_DROP(RX_SHORT, "rx_short", HDR_TRUNC, rx_length_errors),
 	STT_DROP(RX_BAD_FLAGS, "rx_bad_flags", NOT_SPECIFIED, rx_errors),
@@ -72,13 +74,28 @@ static const struct stt_drop_info stt_drops[__STT_XSTATS_MAX] = {
 	STT_DROP(RX_NO_MEM, "rx_no_mem", NOMEM, rx_dropped),
 };
 
+/**
+ * stt_dev_count_drop() - count a packet that is lost
+ * @stt: the device it came through
+ * @cause: %STT_XSTATS_*
+ */
+void stt_dev_count_drop(struct stt_dev *stt, int cause)
+{
+	atomic_long_inc(&stt->drops[cause]);
+	atomic_long_inc((atomic_long_t *)((u8 *)stt->dev +
+					  stt_drops[cause].stat));
+}
+
+/**
+ * stt_dev_drop() - drop a packet and say why
+ * @stt: the device it came through
+ * @skb: the packet, consumed
+ * @cause: %STT_XSTATS_*
+ */
 void stt_dev_drop(struct stt_dev *stt, struct sk_buff *skb, int cause)
 {
-	const struct stt_drop_info *info = &stt_drops[cause];
-
-	atomic_long_inc(&stt->drops[cause]);
-	atomic_long_inc((atomic_long_t *)((u8 *)stt->dev + info->stat));
-	kfree_skb_reason(skb, info->reason);
+	stt_dev_count_drop(stt, cause);
+	kfree_skb_reason(skb, stt_drops[cause].reason);
 }
 
 /* The table of tunnels */
@@ -89,6 +106,7 @@ static u32 stt_tunnel_hash(const void *data, u32 len, u32 seed)
 	const struct stt_tunnel_id *id = data;
 	const __be32 *r = id->remote.s6_addr32, *l = id->local.s6_addr32;
 
+	/* The kind shows in which of the rest are zero. */
 	return jhash_3words((u32)id->key ^ (__force u32)(r[3] ^ r[1]),
 			    (u32)(id->key >> 32) ^ (__force u32)(r[2] ^ r[0]),
 			    (__force u32)(l[0] ^ l[1] ^ l[2] ^ l[3]) ^
@@ -203,38 +221,76 @@ void stt_peer_put(struct stt_net *sn, const struct in6_addr *addr)
  */
 bool stt_peer_known(struct stt_net *sn, const struct in6_addr *addr)
 {
-	return rhashtable_lookup(&sn->peers, addr, stt_peer_params);
+	const unsigned long external = GENMASK(STT_SHAPES - 1, STT_SHAPES - 4);
+
+	/* An external device may have been told to send to anyone. */
+	return READ_ONCE(sn->shape_mask) & external ||
+	       rhashtable_lookup(&sn->peers, addr, stt_peer_params);
 }
 
-static enum stt_shape stt_tunnel_shape(const struct stt_tunnel_id *id)
+/**
+ * struct stt_shape - which parts of an identity are fixed
+ * @kind: enum stt_kind
+ * @remote: the far end is
+ * @local: the near end is
+ */
+struct stt_shape {
+	u16	kind;
+	bool	remote;
+	bool	local;
+};
+
+/* The most exact first. */
+static const struct stt_shape stt_shapes[STT_SHAPES] = {
+	{ STT_KIND_KEY, true, true },
+	{ STT_KIND_KEY, true, false },
+	{ STT_KIND_KEY, false, true },
+	{ STT_KIND_KEY, false, false },
+	{ STT_KIND_BASE, false, true },
+	{ STT_KIND_BASE, false, false },
+	{ STT_KIND_ANY, false, true },
+	{ STT_KIND_ANY, false, false },
+};
+
+static int stt_tunnel_shape(const struct stt_tunnel_id *id)
 {
-	return (ipv6_addr_any(&id->remote) ? STT_SHAPE_LOCAL :
-					     STT_SHAPE_BOTH) +
-	       ipv6_addr_any(&id->local);
+	int i;
+
+	for (i = 0; i < STT_SHAPES - 1; i++)
+		if (stt_shapes[i].kind == id->kind &&
+		    stt_shapes[i].remote == !ipv6_addr_any(&id->remote) &&
+		    stt_shapes[i].local == !ipv6_addr_any(&id->local))
+			break;
+	return i;
 }
 
 static int stt_tunnel_insert(struct stt_net *sn, struct stt_dev *stt)
 {
-	unsigned int *count = &sn->shapes[stt_tunnel_shape(&stt->id)];
+	int shape = stt_tunnel_shape(&stt->id);
 	int err;
 
 	ASSERT_RTNL();
 
 	err = rhashtable_lookup_insert_fast(&sn->tunnels, &stt->node,
 					    stt_tunnel_params);
-	if (!err)
-		WRITE_ONCE(*count, *count + 1);
-	return err;
+	if (err)
+		return err;
+	stt->hashed = true;
+	if (!sn->shapes[shape]++)
+		WRITE_ONCE(sn->shape_mask, sn->shape_mask | BIT(shape));
+	return 0;
 }
 
 static void stt_tunnel_remove(struct stt_net *sn, struct stt_dev *stt)
 {
-	unsigned int *count = &sn->shapes[stt_tunnel_shape(&stt->id)];
+	int shape = stt_tunnel_shape(&stt->id);
 
 	ASSERT_RTNL();
 
 	rhashtable_remove_fast(&sn->tunnels, &stt->node, stt_tunnel_params);
-	WRITE_ONCE(*count, *count - 1);
+	stt->hashed = false;
+	if (!--sn->shapes[shape])
+		WRITE_ONCE(sn->shape_mask, sn->shape_mask & ~BIT(shape));
 }
 
 /**
@@ -244,25 +300,31 @@ static void stt_tunnel_remove(struct stt_net *sn, struct stt_dev *stt)
  * @frame: where it comes from and went to
  *
  * Context: RCU read lock held.
- * Return: the device whose ends match most exactly, or NULL.
+ * Return: the device whose identity matches most exactly, or NULL.
  */
 struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 				const struct stt_frame_id *frame)
 {
+	static const u64 mask[] = {
+		[STT_KIND_KEY] = U64_MAX,
+		[STT_KIND_BASE] = ~(u64)U32_MAX,
+		[STT_KIND_ANY] = 0,
+	};
+	unsigned long shapes = READ_ONCE(sn->shape_mask);
+	const struct stt_shape *shape;
 	struct stt_tunnel_id id = {
-		.key = key,
 		.scope = frame->scope,
 		.port = frame->dport,
 	};
 	struct stt_dev *stt;
-	int shape;
+	unsigned long i;
 
-	for (shape = STT_SHAPE_BOTH; shape < __STT_SHAPE_MAX; shape++) {
-		if (!READ_ONCE(sn->shapes[shape]))
-			continue;
-		id.remote = shape <= STT_SHAPE_REMOTE ? frame->saddr :
-							in6addr_any;
-		id.local = shape & 1 ? in6addr_any : frame->daddr;
+	for_each_set_bit(i, &shapes, STT_SHAPES) {
+		shape = &stt_shapes[i];
+		id.kind = shape->kind;
+		id.key = key & mask[shape->kind];
+		id.remote = shape->remote ? frame->saddr : in6addr_any;
+		id.local = shape->local ? frame->daddr : in6addr_any;
 		stt = rhashtable_lookup(&sn->tunnels, &id, stt_tunnel_params);
 		if (stt)
 			return stt;
@@ -276,7 +338,7 @@ static void stt_state_free(struct rcu_head *rcu)
 {
 	struct stt_state *state = container_of(rcu, struct stt_state, rcu);
 
-	dst_cache_destroy(&state->cache);
+	dst_cache_destroy(&state->remote.cache);
 	kfree(state);
 }
 
@@ -288,7 +350,10 @@ static struct stt_state *stt_state_new(const struct stt_conf *conf)
 	if (!state)
 		return NULL;
 	state->conf = *conf;
-	if (dst_cache_init(&state->cache, GFP_KERNEL_ACCOUNT)) {
+	state->remote.id.addr = conf->remote;
+	state->remote.id.key = conf->key;
+	state->remote.id.port = conf->port;
+	if (dst_cache_init(&state->remote.cache, GFP_KERNEL_ACCOUNT)) {
 		kfree(state);
 		return NULL;
 	}
@@ -301,8 +366,8 @@ static void stt_dev_free(struct net_device *dev)
 	struct stt_dev *stt = netdev_priv(dev);
 	struct stt_state *state = rcu_dereference_protected(stt->state, true);
 
-	if (state)
-		call_rcu(&state->rcu, stt_state_free);
+	stt_fdb_free(stt);
+	call_rcu(&state->rcu, stt_state_free);
 }
 
 /* The L3 domain that an underlay device puts a tunnel in. */
@@ -310,9 +375,107 @@ static u32 stt_conf_scope(struct net *net, const struct stt_conf *conf)
 {
 	if (!conf->link)
 		return 0;
-	if (ipv6_addr_type(&conf->id.remote) & IPV6_ADDR_LINKLOCAL)
+	if (ipv6_addr_type(&conf->remote) & IPV6_ADDR_LINKLOCAL &&
+	    !ipv6_addr_is_multicast(&conf->remote))
 		return conf->link;
 	return l3mdev_master_ifindex_by_index(net, conf->link);
+}
+
+/*
+ * A device hears its remote alone, unless it has an FDB: then it may send to
+ * others, and must hear them.
+ */
+static struct stt_tunnel_id stt_conf_id(struct net *net,
+					const struct stt_conf *conf,
+					bool multipoint)
+{
+	struct stt_tunnel_id id = {
+		.key = conf->key,
+		.remote = multipoint ? in6addr_any : conf->remote,
+		.local = conf->local,
+		.scope = stt_conf_scope(net, conf),
+		.port = conf->port,
+		.kind = !conf->external ? STT_KIND_KEY :
+			conf->keybase ? STT_KIND_BASE : STT_KIND_ANY,
+	};
+
+	return id;
+}
+
+static bool stt_conf_needs_fdb(const struct stt_conf *conf)
+{
+	if (conf->external)
+		return conf->learning;
+	return conf->learning || ipv6_addr_any(&conf->remote) ||
+	       stt_addr_is_multicast(&conf->remote);
+}
+
+/* Refuse an identity that another device has. */
+static int stt_tunnel_check(struct stt_net *sn, const struct stt_tunnel_id *id,
+			    struct netlink_ext_ack *extack)
+{
+	if (!rhashtable_lookup_fast(&sn->tunnels, id, stt_tunnel_params))
+		return 0;
+	if (id->kind != STT_KIND_KEY)
+		NL_SET_ERR_MSG(extack,
+			       "An external device with this port, local address and keybase exists");
+	else if (ipv6_addr_any(&id->remote))
+		NL_SET_ERR_MSG(extack,
+			       "A device for any remote with this id, local address and port exists");
+	else
+		NL_SET_ERR_MSG(extack,
+			       "A device with this id, remote, local address and port exists");
+	return -EEXIST;
+}
+
+/* Give a device another identity; it is deaf for a grace period. */
+static int stt_tunnel_rename(struct stt_net *sn, struct stt_dev *stt,
+			     const struct stt_tunnel_id *id,
+			     struct netlink_ext_ack *extack)
+{
+	struct stt_tunnel_id old = stt->id;
+	int err;
+
+	if (!memcmp(id, &old, sizeof(old)))
+		return 0;
+	err = stt_tunnel_check(sn, id, extack);
+	if (err)
+		return err;
+	stt_tunnel_remove(sn, stt);
+	/* Readers may be on the entry until a grace period is over. */
+	synchronize_net();
+	stt->id = *id;
+	err = stt_tunnel_insert(sn, stt);
+	if (err) {
+		stt->id = old;
+		WARN_ON_ONCE(stt_tunnel_insert(sn, stt));
+	}
+	return err;
+}
+
+/**
+ * stt_dev_go_multipoint() - give a device a forwarding database
+ * @stt: the device; nothing is done if it has one
+ * @extack: told if another device is in the way
+ *
+ * Context: process, RTNL held.
+ * Return: 0 or a negative error.
+ */
+int stt_dev_go_multipoint(struct stt_dev *stt, struct netlink_ext_ack *extack)
+{
+	const struct stt_state *state = rtnl_dereference(stt->state);
+	struct stt_net *sn = stt_pernet(stt->net);
+	struct stt_tunnel_id id;
+	int err;
+
+	if (rtnl_dereference(stt->fdb))
+		return 0;
+	id = stt_conf_id(stt->net, &state->conf, true);
+	err = stt_tunnel_rename(sn, stt, &id, extack);
+	if (err)
+		return err;
+	return stt_fdb_open(stt, ipv6_addr_any(&state->conf.remote) ?
+				 NULL : &state->remote.id);
 }
 
 /**
@@ -329,6 +492,7 @@ static u32 stt_conf_scope(struct net *net, const struct stt_conf *conf)
 int stt_dev_add(struct net *net, struct net_device *dev,
 		const struct stt_conf *conf, struct netlink_ext_ack *extack)
 {
+	bool multipoint = stt_conf_needs_fdb(conf);
 	struct stt_dev *stt = netdev_priv(dev);
 	struct stt_net *sn = stt_pernet(net);
 	struct stt_state *state;
@@ -337,39 +501,46 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 	state = stt_state_new(conf);
 	if (!state)
 		return -ENOMEM;
-	state->conf.id.scope = stt_conf_scope(net, conf);
 	stt->net = net;
 	stt->dev = dev;
-	stt->id = state->conf.id;
+	stt->id = stt_conf_id(net, conf, multipoint);
 	rcu_assign_pointer(stt->state, state);
 
-	stt->port = stt_port_get(sn, conf->id.port, extack);
+	err = stt_tunnel_check(sn, &stt->id, extack);
+	if (err)
+		goto err_free_state;
+	stt->port = stt_port_get(sn, conf->port, extack);
 	if (IS_ERR(stt->port)) {
 		err = PTR_ERR(stt->port);
 		goto err_free_state;
 	}
-	err = stt_peer_get(sn, &conf->id.remote);
+	err = stt_peer_get(sn, &conf->remote);
 	if (err)
 		goto err_put_port;
-	err = stt_tunnel_insert(sn, stt);
-	if (err) {
-		if (err == -EEXIST)
-			NL_SET_ERR_MSG(extack,
-				       "A tunnel with this id, remote, local address and port exists");
-		goto err_put_peer;
-	}
 	err = register_netdevice(dev);
 	if (err)
-		goto err_remove;
+		goto err_put_peer;
 	/* Not before, for register_netdevice() would run it when it fails. */
 	dev->priv_destructor = stt_dev_free;
+	if (multipoint) {
+		err = stt_fdb_open(stt, ipv6_addr_any(&conf->remote) ?
+					NULL : &state->remote.id);
+		if (err)
+			goto err_unregister;
+		stt_fdb_restart_ageing(stt, conf->ageing);
+	}
+	err = stt_tunnel_insert(sn, stt);
+	if (err)
+		goto err_unregister;
 	list_add(&stt->list, &sn->devs);
 	return 0;
 
-err_remove:
-	stt_tunnel_remove(sn, stt);
+err_unregister:
+	/* The rest is undone when it is unregistered. */
+	unregister_netdevice(dev);
+	return err;
 err_put_peer:
-	stt_peer_put(sn, &conf->id.remote);
+	stt_peer_put(sn, &conf->remote);
 err_put_port:
 	stt_port_put(sn, stt->port);
 err_free_state:
@@ -378,13 +549,41 @@ err_free_state:
 	return err;
 }
 
+/* The part of a change that can fail; the old state is still in force. */
+static int stt_dev_change_tables(struct stt_dev *stt,
+				 const struct stt_state *old,
+				 const struct stt_state *new,
+				 struct netlink_ext_ack *extack)
+{
+	bool had = !ipv6_addr_any(&old->conf.remote);
+	bool has = !ipv6_addr_any(&new->conf.remote);
+	struct stt_net *sn = stt_pernet(stt->net);
+	struct stt_tunnel_id id;
+	int err;
+
+	if (stt_conf_needs_fdb(&new->conf)) {
+		err = stt_dev_go_multipoint(stt, extack);
+		if (err)
+			return err;
+	}
+	id = stt_conf_id(stt->net, &new->conf, rtnl_dereference(stt->fdb));
+	err = stt_tunnel_rename(sn, stt, &id, extack);
+	if (err)
+		return err;
+	if (!rtnl_dereference(stt->fdb) ||
+	    ipv6_addr_equal(&old->conf.remote, &new->conf.remote))
+		return 0;
+	return stt_fdb_set_default(stt, had ? &old->remote.id : NULL,
+				   has ? &new->remote.id : NULL);
+}
+
 /**
  * stt_dev_change() - give a device another configuration
  * @stt: the device
- * @conf: the configuration, complete; its port is that of the device
+ * @conf: the configuration, complete; what cannot change is as it was
  * @extack: told what is wrong
  *
- * No packet is lost, and none sees half of the change.
+ * No packet sees half of the change.
  *
  * Context: process, RTNL held.
  * Return: 0, or a negative error and the device is as it was: -EEXIST if
@@ -395,36 +594,36 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 {
 	struct stt_state *old = rtnl_dereference(stt->state), *new;
 	struct stt_net *sn = stt_pernet(stt->net);
-	int err = -ENOMEM;
+	bool member = stt->group;
+	int err;
 
 	new = stt_state_new(conf);
 	if (!new)
 		return -ENOMEM;
-	new->conf.id.scope = stt_conf_scope(stt->net, conf);
-	if (memcmp(&new->conf.id, &stt->id, sizeof(stt->id))) {
-		err = stt_peer_get(sn, &new->conf.id.remote);
-		if (err)
-			goto err_free;
-		stt_tunnel_remove(sn, stt);
-		/* Readers may be on the entry until a grace period is over. */
-		synchronize_net();
-		stt->id = new->conf.id;
-		err = stt_tunnel_insert(sn, stt);
-		if (err)
-			goto err_restore;
-		stt_peer_put(sn, &old->conf.id.remote);
-	}
+	err = stt_peer_get(sn, &conf->remote);
+	if (err)
+		goto err_free;
+	err = stt_dev_change_tables(stt, old, new, extack);
+	if (err)
+		goto err_put_peer;
+	stt_peer_put(sn, &old->conf.remote);
 	rcu_assign_pointer(stt->state, new);
+
+	if (memcmp(&old->conf.remote, &conf->remote, sizeof(conf->remote)) ||
+	    old->conf.link != conf->link) {
+		if (member)
+			stt_group_leave(stt);
+		if (netif_running(stt->dev) && stt_group_join(stt))
+			netdev_warn(stt->dev, "cannot join the group\n");
+	}
+	stt_fdb_reset_routes(stt);
+	if (old->conf.ageing != conf->ageing)
+		stt_fdb_restart_ageing(stt, conf->ageing);
 	call_rcu(&old->rcu, stt_state_free);
 	return 0;
 
-err_restore:
-	if (err == -EEXIST)
-		NL_SET_ERR_MSG(extack,
-			       "A tunnel with this id, remote, local address and port exists");
-	stt->id = old->conf.id;
-	WARN_ON_ONCE(stt_tunnel_insert(sn, stt));
-	stt_peer_put(sn, &new->conf.id.remote);
+err_put_peer:
+	stt_peer_put(sn, &conf->remote);
 err_free:
 	call_rcu(&new->rcu, stt_state_free);
 	return err;
@@ -441,6 +640,12 @@ void stt_dev_del(struct net_device *dev, struct list_head *head)
 
 	list_del(&stt->list);
 	unregister_netdevice_queue(dev, head);
+}
+
+static void stt_dev_reset_routes(struct stt_dev *stt)
+{
+	dst_cache_reset(&rtnl_dereference(stt->state)->remote.cache);
+	stt_fdb_reset_routes(stt);
 }
 
 /**
@@ -464,7 +669,7 @@ void stt_dev_lower_changed(struct net_device *lower, bool gone)
 		if (gone)
 			stt_dev_del(stt->dev, &kill);
 		else
-			dst_cache_reset(&state->cache);
+			stt_dev_reset_routes(stt);
 	}
 	unregister_netdevice_many(&kill);
 }
@@ -484,16 +689,26 @@ static void stt_dev_uninit(struct net_device *dev)
 	struct stt_dev *stt = netdev_priv(dev);
 	struct stt_net *sn = stt_pernet(stt->net);
 
-	/*
-	 * Also called by register_netdevice() when it fails late; the caller
-	 * then undoes the rest.
-	 */
 	gro_cells_destroy(&stt->cells);
+	/* register_netdevice() also comes here when it fails late. */
 	if (dev->reg_state != NETREG_UNREGISTERING)
 		return;
-	stt_tunnel_remove(sn, stt);
-	stt_peer_put(sn, &stt->id.remote);
+	if (stt->hashed)
+		stt_tunnel_remove(sn, stt);
+	stt_fdb_clear(stt);
+	stt_peer_put(sn, &rtnl_dereference(stt->state)->conf.remote);
 	stt_port_put(sn, stt->port);
+}
+
+static int stt_dev_open(struct net_device *dev)
+{
+	return stt_group_join(netdev_priv(dev));
+}
+
+static int stt_dev_stop(struct net_device *dev)
+{
+	stt_group_leave(netdev_priv(dev));
+	return 0;
 }
 
 static netdev_features_t stt_features_check(struct sk_buff *skb,
@@ -528,6 +743,8 @@ static int stt_get_iflink(const struct net_device *dev)
 static const struct net_device_ops stt_netdev_ops = {
 	.ndo_init		= stt_dev_init,
 	.ndo_uninit		= stt_dev_uninit,
+	.ndo_open		= stt_dev_open,
+	.ndo_stop		= stt_dev_stop,
 	.ndo_start_xmit		= stt_xmit,
 	.ndo_get_stats64	= dev_get_tstats64,
 	.ndo_set_rx_mode	= stt_set_rx_mode,
@@ -535,6 +752,12 @@ static const struct net_device_ops stt_netdev_ops = {
 	.ndo_set_mac_address	= eth_mac_addr,
 	.ndo_features_check	= stt_features_check,
 	.ndo_get_iflink		= stt_get_iflink,
+	.ndo_fdb_add		= stt_compat_fdb_add,
+	.ndo_fdb_del		= stt_compat_fdb_del,
+	.ndo_fdb_del_bulk	= stt_compat_fdb_del_bulk,
+	.ndo_fdb_dump		= stt_fdb_dump,
+	.ndo_fdb_get		= stt_fdb_get,
+	.ndo_fill_metadata_dst	= stt_fill_metadata_dst,
 };
 
 static void stt_get_drvinfo(struct net_device *dev,

@@ -35,15 +35,17 @@ static const struct nla_policy stt_policy[STT_ATTR_LIMIT + 1] = {
 	[IFLA_STT_TOS]			= { .type = NLA_U8 },
 	[IFLA_STT_DF]			= NLA_POLICY_MAX(NLA_U8, STT_DF_MAX),
 	[IFLA_STT_LABEL]		= { .type = NLA_U32 },
+	[IFLA_STT_COLLECT_METADATA]	= NLA_POLICY_MAX(NLA_U8, 1),
+	[IFLA_STT_LEARNING]		= NLA_POLICY_MAX(NLA_U8, 1),
+	[IFLA_STT_AGEING]		= { .type = NLA_U32 },
+	[IFLA_STT_LIMIT]		= { .type = NLA_U32 },
 	[IFLA_STT_CSUM_TRUST]		= NLA_POLICY_MAX(NLA_U8, 1),
 	[IFLA_STT_VLAN_COMPAT]		= NLA_POLICY_MAX(NLA_U8, 1),
-	[IFLA_STT_COLLECT_METADATA ... IFLA_STT_LIMIT] = {
+	[IFLA_STT_KEYBASE]		= { .type = NLA_U32 },
+	[IFLA_STT_DSCP_COPY]		= NLA_POLICY_MAX(NLA_U8, 1),
+	[IFLA_STT_MAX + 1 ... STT_ATTR_LIMIT] = {
 		.type = NLA_REJECT,
-		.reject_message = "Attribute is not supported by this version of stt",
-	},
-	[IFLA_STT_KEYBASE ... STT_ATTR_LIMIT] = {
-		.type = NLA_REJECT,
-		.reject_message = "Attribute is not supported by this version of stt",
+		.reject_message = "Attribute is newer than this version of stt",
 	},
 };
 
@@ -91,20 +93,20 @@ static int stt_parse_remote(struct nlattr *data[], struct stt_conf *conf,
 			    struct netlink_ext_ack *extack)
 {
 	struct nlattr *attr = data[IFLA_STT_REMOTE] ?: data[IFLA_STT_REMOTE6];
-	struct in6_addr *remote = &conf->id.remote;
+	struct in6_addr *remote = &conf->remote;
 	int err;
 
 	err = stt_parse_addr(data[IFLA_STT_REMOTE], data[IFLA_STT_REMOTE6],
 			     remote, extack);
 	if (err || !attr)
 		return err;
-	if (stt_addr_is_v4(remote) ?
-	    ipv4_is_zeronet(stt_addr_v4(remote)) ||
-	    ipv4_is_multicast(stt_addr_v4(remote)) ||
-	    ipv4_is_lbcast(stt_addr_v4(remote)) :
-	    ipv6_addr_any(remote) || ipv6_addr_is_multicast(remote)) {
+	/* As everywhere in iproute2, the zero address is "any". */
+	if (stt_addr_is_v4(remote) && !stt_addr_v4(remote))
+		*remote = in6addr_any;
+	if (stt_addr_is_v4(remote) && (ipv4_is_zeronet(stt_addr_v4(remote)) ||
+				       ipv4_is_lbcast(stt_addr_v4(remote)))) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "Remote must be a unicast address");
+				    "Remote must be a unicast or multicast address");
 		return -EINVAL;
 	}
 	return 0;
@@ -114,7 +116,7 @@ static int stt_parse_local(struct nlattr *data[], struct stt_conf *conf,
 			   struct netlink_ext_ack *extack)
 {
 	struct nlattr *attr = data[IFLA_STT_LOCAL] ?: data[IFLA_STT_LOCAL6];
-	struct in6_addr *local = &conf->id.local;
+	struct in6_addr *local = &conf->local;
 	int err;
 
 	err = stt_parse_addr(data[IFLA_STT_LOCAL], data[IFLA_STT_LOCAL6],
@@ -141,8 +143,8 @@ static int stt_parse_ports(struct nlattr *data[], struct stt_conf *conf,
 	const struct ifla_stt_port_range *range;
 
 	if (data[IFLA_STT_PORT]) {
-		conf->id.port = nla_get_be16(data[IFLA_STT_PORT]);
-		if (!conf->id.port) {
+		conf->port = nla_get_be16(data[IFLA_STT_PORT]);
+		if (!conf->port) {
 			NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_PORT],
 					    "Destination port must be 1 to 65535");
 			return -EINVAL;
@@ -206,26 +208,73 @@ static int stt_parse_link(struct net *net, struct nlattr *data[],
 	return 0;
 }
 
+static void stt_parse_fdb(struct nlattr *data[], struct stt_conf *conf)
+{
+	if (data[IFLA_STT_LEARNING])
+		conf->learning = nla_get_u8(data[IFLA_STT_LEARNING]);
+	if (data[IFLA_STT_AGEING])
+		conf->ageing = nla_get_u32(data[IFLA_STT_AGEING]);
+	if (data[IFLA_STT_LIMIT])
+		conf->limit = nla_get_u32(data[IFLA_STT_LIMIT]);
+}
+
+static void stt_parse_policy(struct nlattr *data[], struct stt_conf *conf)
+{
+	if (data[IFLA_STT_CSUM_TRUST])
+		conf->policy.csum_trust = nla_get_u8(data[IFLA_STT_CSUM_TRUST]);
+	if (data[IFLA_STT_VLAN_COMPAT])
+		conf->policy.vlan_compat =
+			nla_get_u8(data[IFLA_STT_VLAN_COMPAT]);
+	if (data[IFLA_STT_DSCP_COPY])
+		conf->dscp_copy = nla_get_u8(data[IFLA_STT_DSCP_COPY]);
+}
+
+static int stt_conf_check_external(const struct stt_conf *conf,
+				   struct nlattr *data[],
+				   struct netlink_ext_ack *extack)
+{
+	if (!conf->external) {
+		if (!data[IFLA_STT_KEYBASE])
+			return 0;
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_KEYBASE],
+				    "A keybase requires an external device");
+		return -EINVAL;
+	}
+	if (data[IFLA_STT_KEY]) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_KEY],
+				    "An external device takes the Context ID (id) from each packet");
+		return -EINVAL;
+	}
+	if (!ipv6_addr_any(&conf->remote)) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_REMOTE] ?:
+					    data[IFLA_STT_REMOTE6],
+				    "An external device takes the remote from each packet");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* What no attribute says alone. */
 static int stt_conf_check(const struct stt_conf *conf,
 			  struct netlink_ext_ack *extack)
 {
-	const struct in6_addr *remote = &conf->id.remote;
-	const struct in6_addr *local = &conf->id.local;
+	const struct in6_addr *remote = &conf->remote;
+	const struct in6_addr *local = &conf->local;
 
-	if (ipv6_addr_any(remote)) {
-		NL_SET_ERR_MSG(extack, "A remote address is required");
-		return -EINVAL;
-	}
-	if (!ipv6_addr_any(local) &&
+	if (!ipv6_addr_any(local) && !ipv6_addr_any(remote) &&
 	    stt_addr_is_v4(remote) != stt_addr_is_v4(local)) {
 		NL_SET_ERR_MSG(extack,
 			       "Local and remote must be of the same address family");
 		return -EINVAL;
 	}
+	if (stt_addr_is_multicast(remote) && !conf->link) {
+		NL_SET_ERR_MSG(extack,
+			       "A multicast group requires an underlay device (dev)");
+		return -EINVAL;
+	}
 	if (ipv6_addr_type(remote) & IPV6_ADDR_LINKLOCAL && !conf->link) {
 		NL_SET_ERR_MSG(extack,
-			       "A link-local remote requires an underlay device");
+			       "A link-local remote requires an underlay device (dev)");
 		return -EINVAL;
 	}
 	if (conf->label && stt_addr_is_v4(remote)) {
@@ -242,7 +291,7 @@ static int stt_parse(struct net *net, struct nlattr *data[],
 	int err;
 
 	if (data[IFLA_STT_KEY])
-		conf->id.key = nla_get_u64(data[IFLA_STT_KEY]);
+		conf->key = nla_get_u64(data[IFLA_STT_KEY]);
 	err = stt_parse_remote(data, conf, extack);
 	if (err)
 		return err;
@@ -258,11 +307,8 @@ static int stt_parse(struct net *net, struct nlattr *data[],
 	err = stt_parse_link(net, data, conf, extack);
 	if (err)
 		return err;
-	if (data[IFLA_STT_CSUM_TRUST])
-		conf->policy.csum_trust = nla_get_u8(data[IFLA_STT_CSUM_TRUST]);
-	if (data[IFLA_STT_VLAN_COMPAT])
-		conf->policy.vlan_compat =
-			nla_get_u8(data[IFLA_STT_VLAN_COMPAT]);
+	stt_parse_fdb(data, conf);
+	stt_parse_policy(data, conf);
 	return stt_conf_check(conf, extack);
 }
 
@@ -279,23 +325,80 @@ int stt_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
 {
 	struct net *net = rtnl_newlink_link_net(params);
 	struct stt_conf conf = {
-		.id.port = htons(STT_DEFAULT_PORT),
+		.port = htons(STT_DEFAULT_PORT),
 		.sport_min = STT_DEFAULT_SPORT_MIN,
 		.sport_max = STT_DEFAULT_SPORT_MAX,
 		.df = STT_DF_SET,
+		.ageing = STT_DEFAULT_AGEING,
 		.policy.csum_trust = true,
 	};
 	struct nlattr **data = params->data;
 	int err;
 
-	if (!data || !data[IFLA_STT_KEY]) {
-		NL_SET_ERR_MSG(extack, "A Context ID (id) is required");
+	if (data && data[IFLA_STT_COLLECT_METADATA])
+		conf.external = nla_get_u8(data[IFLA_STT_COLLECT_METADATA]);
+	if (!data || (!data[IFLA_STT_KEY] && !conf.external)) {
+		NL_SET_ERR_MSG(extack,
+			       "A Context ID (id) is required, or external");
 		return -EINVAL;
 	}
 	err = stt_parse(net, data, &conf, extack);
 	if (err)
 		return err;
+	err = stt_conf_check_external(&conf, data, extack);
+	if (err)
+		return err;
+	if (data[IFLA_STT_KEYBASE]) {
+		conf.keybase = true;
+		conf.key = (u64)nla_get_u32(data[IFLA_STT_KEYBASE]) << 32;
+	}
+	if (!data[IFLA_STT_LEARNING])
+		conf.learning = !conf.external &&
+				(ipv6_addr_any(&conf.remote) ||
+				 stt_addr_is_multicast(&conf.remote));
 	return stt_dev_add(net, dev, &conf, extack);
+}
+
+/* What a change must leave as it is. */
+static int stt_conf_check_change(const struct stt_conf *old,
+				 const struct stt_conf *new,
+				 struct nlattr *data[],
+				 struct netlink_ext_ack *extack)
+{
+	struct nlattr *external = data[IFLA_STT_COLLECT_METADATA];
+	struct nlattr *keybase = data[IFLA_STT_KEYBASE];
+
+	if (external && nla_get_u8(external) != old->external) {
+		NL_SET_ERR_MSG_ATTR(extack, external,
+				    "A device cannot become or cease to be external");
+		return -EOPNOTSUPP;
+	}
+	if (keybase &&
+	    (!old->keybase || nla_get_u32(keybase) != old->key >> 32)) {
+		NL_SET_ERR_MSG_ATTR(extack, keybase,
+				    "The keybase cannot be changed");
+		return -EOPNOTSUPP;
+	}
+	if (old->external)
+		return stt_conf_check_external(new, data, extack);
+	if (new->key != old->key) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_KEY],
+				    "The Context ID (id) cannot be changed");
+		return -EOPNOTSUPP;
+	}
+	if (new->port != old->port) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_PORT],
+				    "The destination port (dstport) cannot be changed");
+		return -EOPNOTSUPP;
+	}
+	if (!ipv6_addr_any(&old->remote) && !ipv6_addr_any(&new->remote) &&
+	    stt_addr_is_v4(&new->remote) != stt_addr_is_v4(&old->remote)) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_REMOTE] ?:
+					    data[IFLA_STT_REMOTE6],
+				    "The address family of the remote cannot be changed");
+		return -EOPNOTSUPP;
+	}
+	return 0;
 }
 
 static int stt_changelink(struct net_device *dev, struct nlattr *tb[],
@@ -313,22 +416,9 @@ static int stt_changelink(struct net_device *dev, struct nlattr *tb[],
 	err = stt_parse(stt->net, data, &conf, extack);
 	if (err)
 		return err;
-	if (conf.id.key != old->id.key) {
-		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_KEY],
-				    "Context ID cannot be changed");
-		return -EOPNOTSUPP;
-	}
-	if (conf.id.port != old->id.port) {
-		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_PORT],
-				    "Destination port cannot be changed");
-		return -EOPNOTSUPP;
-	}
-	if (stt_addr_is_v4(&conf.id.remote) !=
-	    stt_addr_is_v4(&old->id.remote)) {
-		NL_SET_ERR_MSG(extack,
-			       "Address family of the remote cannot be changed");
-		return -EOPNOTSUPP;
-	}
+	err = stt_conf_check_change(old, &conf, data, extack);
+	if (err)
+		return err;
 	return stt_dev_change(stt, &conf, extack);
 }
 
@@ -345,6 +435,12 @@ static size_t stt_get_size(const struct net_device *dev)
 	       nla_total_size(sizeof(u8)) +			/* TOS */
 	       nla_total_size(sizeof(u8)) +			/* DF */
 	       nla_total_size(sizeof(__be32)) +			/* LABEL */
+	       nla_total_size(sizeof(u8)) +	/* COLLECT_METADATA */
+	       nla_total_size(sizeof(u8)) +			/* LEARNING */
+	       nla_total_size(sizeof(u32)) +			/* AGEING */
+	       nla_total_size(sizeof(u32)) +			/* LIMIT */
+	       nla_total_size(sizeof(u32)) +			/* KEYBASE */
+	       nla_total_size(sizeof(u8)) +			/* DSCP_COPY */
 	       nla_total_size(sizeof(u8)) +			/* CSUM_TRUST */
 	       nla_total_size(sizeof(u8)) +			/* VLAN_COMPAT */
 	       0;
@@ -371,13 +467,23 @@ static int stt_fill_info(struct sk_buff *skb, const struct net_device *dev)
 	conf = &rcu_dereference(stt->state)->conf;
 	range.low = htons(conf->sport_min);
 	range.high = htons(conf->sport_max);
-	if (nla_put_u64_64bit(skb, IFLA_STT_KEY, conf->id.key, IFLA_STT_PAD) ||
+	if (conf->external ?
+	    nla_put_u8(skb, IFLA_STT_COLLECT_METADATA, 1) :
+	    nla_put_u64_64bit(skb, IFLA_STT_KEY, conf->key, IFLA_STT_PAD))
+		goto unlock;
+	if (conf->keybase &&
+	    nla_put_u32(skb, IFLA_STT_KEYBASE, conf->key >> 32))
+		goto unlock;
+	if (nla_put_u8(skb, IFLA_STT_LEARNING, conf->learning) ||
+	    nla_put_u32(skb, IFLA_STT_AGEING, conf->ageing) ||
+	    nla_put_u32(skb, IFLA_STT_LIMIT, conf->limit) ||
+	    nla_put_u8(skb, IFLA_STT_DSCP_COPY, conf->dscp_copy) ||
 	    stt_put_addr(skb, IFLA_STT_REMOTE, IFLA_STT_REMOTE6,
-			 &conf->id.remote) ||
+			 &conf->remote) ||
 	    stt_put_addr(skb, IFLA_STT_LOCAL, IFLA_STT_LOCAL6,
-			 &conf->id.local) ||
+			 &conf->local) ||
 	    (conf->link && nla_put_u32(skb, IFLA_STT_LINK, conf->link)) ||
-	    nla_put_be16(skb, IFLA_STT_PORT, conf->id.port) ||
+	    nla_put_be16(skb, IFLA_STT_PORT, conf->port) ||
 	    nla_put(skb, IFLA_STT_PORT_RANGE, sizeof(range), &range) ||
 	    nla_put_u8(skb, IFLA_STT_TTL, conf->ttl) ||
 	    nla_put_u8(skb, IFLA_STT_TTL_INHERIT, conf->ttl_inherit) ||

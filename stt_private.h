@@ -5,10 +5,10 @@
  *
  *	main	-> netlink, dev
  *	netlink	-> dev
- *	dev	-> port, xmit
+ *	dev	-> port, fdb, group, xmit
  *	port	-> pmtu, recv		by hooks, as segments come in
- *	recv	-> reasm, frame		and the table of tunnels in dev
- *	xmit	-> frame
+ *	recv	-> reasm, frame, fdb	and the table of tunnels in dev
+ *	xmit	-> frame, fdb
  *	reasm, frame -> skb
  *
  * and is never reversed: reassembly knows nothing of devices, transmission
@@ -19,6 +19,7 @@
 
 #include <linux/atomic.h>
 #include <linux/if_stt.h>
+#include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/netdevice.h>
 #include <linux/netfilter.h>
@@ -43,6 +44,12 @@ static inline bool stt_addr_is_v4(const struct in6_addr *addr)
 static inline __be32 stt_addr_v4(const struct in6_addr *addr)
 {
 	return addr->s6_addr32[3];
+}
+
+static inline bool stt_addr_is_multicast(const struct in6_addr *addr)
+{
+	return stt_addr_is_v4(addr) ? ipv4_is_multicast(stt_addr_v4(addr)) :
+				      ipv6_addr_is_multicast(addr);
 }
 
 /* stt_reasm.c */
@@ -73,6 +80,8 @@ struct stt_frame_id {
  * @offset: offset of the payload in the frame in bytes
  * @dsfield: outer DSCP and ECN
  * @ttl: outer hop count
+ * @label: outer IPv6 flow label
+ * @ifindex: link it came in by, if the source is link-local; else 0
  */
 struct stt_segment {
 	struct stt_frame_id	frame;
@@ -80,6 +89,8 @@ struct stt_segment {
 	u16			offset;
 	u8			dsfield;
 	u8			ttl;
+	__be32			label;
+	int			ifindex;
 };
 
 /* Reassembly takes segments from every CPU; shards keep them apart. */
@@ -201,26 +212,21 @@ void stt_port_put(struct stt_net *sn, struct stt_port *port);
 
 /* stt_dev.c */
 
-/*
- * Which of a tunnel's ends are fixed; the table is asked once for each shape
- * that exists, the most exact first.
- */
-enum stt_shape {
-	STT_SHAPE_BOTH,
-	STT_SHAPE_REMOTE,
-	STT_SHAPE_LOCAL,
-	STT_SHAPE_ANY,
-	__STT_SHAPE_MAX
+/* What kind of tunnel an identity names. */
+enum stt_kind {
+	STT_KIND_KEY,		/* one Context ID */
+	STT_KIND_BASE,		/* external, Context IDs of one upper half */
+	STT_KIND_ANY,		/* external, all Context IDs */
 };
 
 /**
  * struct stt_tunnel_id - what tells one tunnel of a namespace from another
- * @key: Context ID
+ * @key: Context ID; only its upper half for STT_KIND_BASE, 0 for STT_KIND_ANY
  * @remote: far end, :: for any
  * @local: near end, :: for any
  * @scope: L3 domain, as in &struct stt_frame_id
  * @port: destination port
- * @pad: zero
+ * @kind: enum stt_kind
  */
 struct stt_tunnel_id {
 	u64		key;
@@ -228,63 +234,120 @@ struct stt_tunnel_id {
 	struct in6_addr	local;
 	u32		scope;
 	__be16		port;
-	u16		pad;
+	u16		kind;
 };
 
 /**
  * struct stt_conf - configuration of a device; a value, checked as a whole
- * @id: identity of the tunnel
+ * @key: Context ID; with @external the upper half of all of them
+ * @remote: where frames go that no FDB entry directs, :: for nowhere
+ * @local: source address, :: for the route's
+ * @label: IPv6 flow label, 0 for automatic
+ * @port: destination port
  * @sport_min: lowest source port
  * @sport_max: highest source port
  * @link: ifindex of the underlay device, 0 for none
- * @label: IPv6 flow label, 0 for automatic
+ * @ageing: lifetime of a learned FDB entry in seconds, 0 for ever
+ * @limit: most learned FDB entries, 0 for no limit
  * @ttl: hop count, 0 for the route's
  * @tos: DSCP and ECN; 1 for the inner packet's
  * @df: enum ifla_stt_df
  * @ttl_inherit: take the hop count of the inner packet
+ * @learning: learn FDB entries from received frames
+ * @external: ends and Context ID come with each packet
+ * @keybase: @key is the upper half of all Context IDs
+ * @dscp_copy: give the inner packet the outer DSCP when it is received
  * @policy: what the peer may say
  */
 struct stt_conf {
-	struct stt_tunnel_id	id;
+	u64			key;
+	struct in6_addr		remote;
+	struct in6_addr		local;
+	__be32			label;
+	__be16			port;
 	u16			sport_min;
 	u16			sport_max;
 	int			link;
-	__be32			label;
+	u32			ageing;
+	u32			limit;
 	u8			ttl;
 	u8			tos;
 	u8			df;
 	bool			ttl_inherit;
+	bool			learning;
+	bool			external;
+	bool			keybase;
+	bool			dscp_copy;
 	struct stt_frame_policy	policy;
+};
+
+/**
+ * struct stt_remote_id - a destination
+ * @addr: address
+ * @key: Context ID to send with
+ * @ifindex: underlay device, 0 for that of the configuration
+ * @port: destination port
+ * @pad: zero
+ */
+struct stt_remote_id {
+	struct in6_addr	addr;
+	u64		key;
+	u32		ifindex;
+	__be16		port;
+	u16		pad;
+};
+
+/**
+ * struct stt_remote - a destination and the route to it
+ * @id: what it is
+ * @cache: routes to it
+ * @node: in the destinations of an FDB
+ * @users: FDB entries that have it, under the lock of the FDB
+ * @rcu: frees it after its last reader
+ */
+struct stt_remote {
+	struct stt_remote_id	id;
+	struct dst_cache	cache;
+	struct rhash_head	node;
+	unsigned int		users;
+	struct rcu_head		rcu;
 };
 
 /**
  * struct stt_state - configuration in force
  * @conf: the configuration, constant
- * @cache: routes to the remote
+ * @remote: destination of a device without FDB
  * @rcu: frees it after its last reader
  *
  * A change replaces the whole, so that no packet sees half of it.
  */
 struct stt_state {
 	struct stt_conf		conf;
-	struct dst_cache	cache;
+	struct stt_remote	remote;
 	struct rcu_head		rcu;
 };
+
+struct stt_fdb_table;
 
 /**
  * struct stt_dev - private part of an stt device
  * @state: configuration in force; written under RTNL, read under RCU
+ * @fdb: forwarding database, NULL for a point-to-point device; set once
  * @net: namespace of the underlay
  * @dev: the device
  * @port: port in use
  * @cells: defers received frames to NAPI, which also merges them again
  * @node: in the table of tunnels
+ * @id: identity, under RTNL
+ * @hashed: in the table of tunnels, under RTNL
  * @list: in the list of devices of @net, under RTNL
+ * @group: socket that is a member of the multicast group, NULL if there is none
  * @drops: packets dropped, by cause
  */
 struct stt_dev {
 	/* hot: read for each packet */
 	struct stt_state __rcu	*state;
+	struct stt_fdb_table __rcu *fdb;
 	struct net		*net;
 	struct net_device	*dev;
 	struct stt_port		*port;
@@ -292,9 +355,17 @@ struct stt_dev {
 	struct rhash_head	node;
 	struct stt_tunnel_id	id;
 	/* cold */
+	bool			hashed;
 	struct list_head	list;
+	struct socket		*group;
 	atomic_long_t		drops[__STT_XSTATS_MAX];
 };
+
+/*
+ * Which parts of an identity are fixed. The table is asked once for each shape
+ * that exists in the namespace, the most exact first.
+ */
+#define STT_SHAPES	8
 
 /* Events that belong to a namespace: no device is known yet, or none matters. */
 enum stt_net_counter {
@@ -328,7 +399,8 @@ struct stt_net_stats {
  * struct stt_net - what stt keeps for one network namespace
  * @net: the namespace
  * @tunnels: devices whose underlay is here, by identity
- * @shapes: devices of each shape; written under RTNL
+ * @shapes: devices of each shape, under RTNL
+ * @shape_mask: shapes that exist, for packets; written under RTNL
  * @peers: addresses that tunnels lead to
  * @peers_lock: for changes of @peers
  * @ports: ports in use, under RTNL
@@ -341,7 +413,7 @@ struct stt_net_stats {
 struct stt_net {
 	struct net		*net;
 	struct rhashtable	tunnels;
-	unsigned int		shapes[__STT_SHAPE_MAX];
+	unsigned long		shape_mask;
 	struct rhashtable	peers;
 	spinlock_t		peers_lock;	/* see above */
 	unsigned long		*port_map;
@@ -350,6 +422,7 @@ struct stt_net {
 	struct xarray		ports;
 	struct nf_hook_ops	*hooks;
 	struct list_head	devs;
+	unsigned int		shapes[STT_SHAPES];
 };
 
 extern unsigned int stt_net_id;
@@ -392,6 +465,57 @@ void stt_dev_lower_changed(struct net_device *lower, bool gone);
  * @cause: %STT_XSTATS_*
  */
 void stt_dev_drop(struct stt_dev *stt, struct sk_buff *skb, int cause);
+void stt_dev_count_drop(struct stt_dev *stt, int cause);
+int stt_dev_go_multipoint(struct stt_dev *stt, struct netlink_ext_ack *extack);
+
+/* stt_fdb.c */
+
+/**
+ * struct stt_fdb_filter - which entries to flush
+ * @state_mask: bits of NUD_* to compare
+ * @state: what they must be
+ * @flags_mask: bits of NTF_* to compare
+ * @flags: what they must be
+ */
+struct stt_fdb_filter {
+	u16	state_mask;
+	u16	state;
+	u8	flags_mask;
+	u8	flags;
+};
+
+int stt_fdb_open(struct stt_dev *stt, const struct stt_remote_id *remote);
+void stt_fdb_clear(struct stt_dev *stt);
+void stt_fdb_free(struct stt_dev *stt);
+void stt_fdb_restart_ageing(struct stt_dev *stt, unsigned int ageing);
+void stt_fdb_reset_routes(struct stt_dev *stt);
+int stt_fdb_set_default(struct stt_dev *stt, const struct stt_remote_id *old,
+			const struct stt_remote_id *new);
+void stt_fdb_learn(struct stt_dev *stt, const struct stt_conf *conf,
+		   const u8 *mac, u64 key, const struct in6_addr *addr,
+		   int ifindex);
+bool stt_fdb_send(struct stt_dev *stt, struct sk_buff *skb, u64 key,
+		  void (*send)(struct sk_buff *skb, struct stt_remote *remote,
+			       void *arg), void *arg);
+int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
+		const unsigned char *mac, u16 vid, u16 nlflags, bool *notified,
+		struct netlink_ext_ack *extack);
+int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
+		const unsigned char *mac, u16 vid, bool *notified,
+		struct netlink_ext_ack *extack);
+int stt_fdb_flush(struct net_device *dev, const struct stt_fdb_filter *filter);
+int stt_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
+		 struct net_device *dev, struct net_device *filter_dev,
+		 int *idx);
+int stt_fdb_get(struct sk_buff *skb, struct nlattr *tb[],
+		struct net_device *dev, const unsigned char *mac, u16 vid,
+		u32 portid, u32 seq, struct netlink_ext_ack *extack);
+
+/* stt_group.c */
+
+int stt_group_join(struct stt_dev *stt);
+void stt_group_leave(struct stt_dev *stt);
+bool stt_group_is_own(struct stt_net *sn, const struct stt_frame_id *frame);
 
 /* stt_netlink.c */
 
@@ -417,6 +541,7 @@ struct stt_net *stt_pernet(const struct net *net);
 
 void stt_xmit_init(void);
 netdev_tx_t stt_xmit(struct sk_buff *skb, struct net_device *dev);
+int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb);
 
 /* stt_recv.c */
 

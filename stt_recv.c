@@ -6,6 +6,8 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
+#include <net/dsfield.h>
+#include <net/dst_metadata.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
 #include <net/ip6_checksum.h>
@@ -52,6 +54,9 @@ static void stt_segment_addrs_v6(const struct sk_buff *skb,
 	seg->frame.daddr = iph->daddr;
 	seg->frame.scope = stt_rx_scope(skb, &iph->saddr);
 	seg->dsfield = ipv6_get_dsfield(iph);
+	seg->label = ip6_flowlabel(iph);
+	if (ipv6_addr_type(&iph->saddr) & IPV6_ADDR_LINKLOCAL)
+		seg->ifindex = inet6_iif(skb);
 	seg->ttl = iph->hop_limit;
 }
 
@@ -155,8 +160,11 @@ static struct sk_buff *stt_recv_reassemble(struct stt_net *sn,
 	return skb;
 }
 
-/* Give the inner packet the congestion mark of the outer ones (RFC 6040). */
-static bool stt_recv_ecn(struct sk_buff *skb, u8 outer)
+/*
+ * Give the inner packet the congestion mark of the outer ones (RFC 6040), and
+ * the DSCP if so configured (RFC 2983). False if it must not be delivered.
+ */
+static bool stt_recv_dsfield(struct sk_buff *skb, u8 outer, bool dscp)
 {
 	u8 inner;
 
@@ -165,18 +173,64 @@ static bool stt_recv_ecn(struct sk_buff *skb, u8 outer)
 		if (!pskb_may_pull(skb, sizeof(struct iphdr)))
 			return true;
 		skb_reset_network_header(skb);
+		if (dscp)
+			ipv4_change_dsfield(ip_hdr(skb), INET_ECN_MASK,
+					    outer & ~INET_ECN_MASK);
 		inner = ip_hdr(skb)->tos;
 		break;
 	case htons(ETH_P_IPV6):
 		if (!pskb_may_pull(skb, sizeof(struct ipv6hdr)))
 			return true;
 		skb_reset_network_header(skb);
+		if (dscp)
+			ipv6_change_dsfield(ipv6_hdr(skb), INET_ECN_MASK,
+					    outer & ~INET_ECN_MASK);
 		inner = ipv6_get_dsfield(ipv6_hdr(skb));
 		break;
 	default:
 		return true;
 	}
 	return INET_ECN_decapsulate(skb, outer, inner) <= 1;
+}
+
+/* Metadata of a frame for an external device. */
+static int stt_recv_set_metadata(struct sk_buff *skb, const struct stthdr *hdr,
+				 const struct stt_segment *seg)
+{
+	const struct stt_frame_id *frame = &seg->frame;
+	struct ip_tunnel_info *info;
+	struct metadata_dst *dst;
+
+	/* One for each frame: whoever looks at it may keep it. */
+	dst = metadata_dst_alloc(0, METADATA_IP_TUNNEL, GFP_ATOMIC);
+	if (!dst)
+		return -ENOMEM;
+	skb_dst_set(skb, &dst->dst);
+	info = &dst->u.tun_info;
+	if (stt_addr_is_v4(&frame->saddr)) {
+		info->key.u.ipv4.src = stt_addr_v4(&frame->saddr);
+		info->key.u.ipv4.dst = stt_addr_v4(&frame->daddr);
+	} else {
+		info->mode = IP_TUNNEL_INFO_IPV6;
+		info->key.u.ipv6.src = frame->saddr;
+		info->key.u.ipv6.dst = frame->daddr;
+		info->key.label = seg->label;
+	}
+	stt_compat_tun_set_rx_flags(&info->key);
+	info->key.tun_id = hdr->key;
+	info->key.tos = seg->dsfield;
+	info->key.ttl = seg->ttl;
+	info->key.tp_src = frame->sport;
+	info->key.tp_dst = frame->dport;
+	return 0;
+}
+
+/* Context ID as the users of an external device with a keybase see it. */
+static void stt_recv_strip_keybase(const struct stt_conf *conf,
+				   struct stthdr *hdr)
+{
+	if (conf->keybase)
+		hdr->key &= cpu_to_be64(U32_MAX);
 }
 
 static int stt_fault_cause(enum stt_frame_fault fault)
@@ -197,10 +251,9 @@ static int stt_fault_cause(enum stt_frame_fault fault)
 
 /* Decapsulate a whole frame and hand it to its device. */
 static void stt_recv_deliver(struct stt_dev *stt, struct sk_buff *skb,
-			     const struct stthdr *hdr,
-			     const struct stt_segment *seg)
+			     struct stthdr *hdr, const struct stt_segment *seg)
 {
-	const struct stt_state *state = rcu_dereference(stt->state);
+	const struct stt_conf *conf = &rcu_dereference(stt->state)->conf;
 	struct net_device *dev = stt->dev;
 	enum stt_frame_fault fault;
 	int cause;
@@ -221,7 +274,7 @@ static void stt_recv_deliver(struct stt_dev *stt, struct sk_buff *skb,
 	cause = STT_XSTATS_RX_NO_MEM;
 	if (skb_has_frag_list(skb) && stt_skb_own(skb))
 		goto drop;
-	fault = stt_frame_decode(skb, hdr, &state->conf.policy);
+	fault = stt_frame_decode(skb, hdr, &conf->policy);
 	if (unlikely(fault != STT_FRAME_OK)) {
 		cause = stt_fault_cause(fault);
 		goto drop;
@@ -237,8 +290,18 @@ static void stt_recv_deliver(struct stt_dev *stt, struct sk_buff *skb,
 		     ether_addr_equal(eth_hdr(skb)->h_source, dev->dev_addr)))
 		goto drop;
 	cause = STT_XSTATS_RX_ECN;
-	if (unlikely(!stt_recv_ecn(skb, seg->dsfield)))
+	if (unlikely(!stt_recv_dsfield(skb, seg->dsfield, conf->dscp_copy)))
 		goto drop;
+	cause = STT_XSTATS_RX_NO_MEM;
+	if (conf->external) {
+		stt_recv_strip_keybase(conf, hdr);
+		if (stt_recv_set_metadata(skb, hdr, seg))
+			goto drop;
+	}
+	if (conf->learning)
+		stt_fdb_learn(stt, conf, eth_hdr(skb)->h_source,
+			      be64_to_cpu(hdr->key), &seg->frame.saddr,
+			      seg->ifindex);
 
 	dev_sw_netstats_rx_add(dev, skb->len);
 	gro_cells_receive(&stt->cells, skb);
@@ -263,7 +326,7 @@ drop:
 void stt_recv(struct stt_net *sn, struct sk_buff *skb, unsigned int thoff,
 	      bool v6)
 {
-	struct stt_segment seg;
+	struct stt_segment seg = {};
 	struct stt_dev *stt;
 	struct stthdr hdr;
 
@@ -285,6 +348,10 @@ void stt_recv(struct stt_net *sn, struct sk_buff *skb, unsigned int thoff,
 	    hdr.version != STT_VERSION) {
 		stt_net_drop(sn, skb, STT_NET_RX_BAD_VERSION,
 			     SKB_DROP_REASON_NOT_SPECIFIED);
+		return;
+	}
+	if (unlikely(stt_group_is_own(sn, &seg.frame))) {
+		consume_skb(skb);
 		return;
 	}
 	stt = stt_tunnel_find(sn, be64_to_cpu(hdr.key), &seg.frame);

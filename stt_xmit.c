@@ -12,6 +12,7 @@
 #include <linux/random.h>
 #include <linux/tcp.h>
 #include <net/dst_cache.h>
+#include <net/dst_metadata.h>
 #include <net/flow.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
@@ -76,27 +77,31 @@ void __init stt_xmit_init(void)
 /**
  * struct stt_path - the way of one frame through the underlay
  * @dst: route, a reference
- * @saddr: outer source
+ * @cache: where the route may come from and go to, or NULL
+ * @saddr: outer source, :: for the route's
  * @daddr: outer destination
+ * @key: Context ID
  * @label: IPv6 flow label
+ * @oif: underlay device, 0 for the route's
  * @sport: source port
  * @dport: destination port
  * @df: IPv4 fragment offset field
  * @tos: outer DSCP and ECN
  * @ttl: outer hop count, 0 for the route's
- * @cached: the route may come from, and go to, the device's cache
  */
 struct stt_path {
 	struct dst_entry	*dst;
+	struct dst_cache	*cache;
 	struct in6_addr		saddr;
 	struct in6_addr		daddr;
+	u64			key;
 	__be32			label;
+	int			oif;
 	__be16			sport;
 	__be16			dport;
 	__be16			df;
 	u8			tos;
 	u8			ttl;
-	bool			cached;
 };
 
 static bool stt_path_is_v4(const struct stt_path *path)
@@ -104,22 +109,22 @@ static bool stt_path_is_v4(const struct stt_path *path)
 	return stt_addr_is_v4(&path->daddr);
 }
 
-static int stt_route_v4(struct stt_dev *stt, struct stt_state *state,
-			const struct sk_buff *skb, struct stt_path *path)
+static int stt_route_v4(struct stt_dev *stt, const struct sk_buff *skb,
+			struct stt_path *path)
 {
 	struct flowi4 fl4 = {};
 	struct rtable *rt;
 	__be32 saddr;
 
-	if (path->cached) {
-		rt = dst_cache_get_ip4(&state->cache, &saddr);
+	if (path->cache) {
+		rt = dst_cache_get_ip4(path->cache, &saddr);
 		if (rt) {
 			ipv6_addr_set_v4mapped(saddr, &path->saddr);
 			path->dst = &rt->dst;
 			return 0;
 		}
 	}
-	fl4.flowi4_oif = state->conf.link;
+	fl4.flowi4_oif = path->oif;
 	fl4.flowi4_mark = skb->mark;
 	fl4.flowi4_proto = IPPROTO_TCP;
 	fl4.daddr = stt_addr_v4(&path->daddr);
@@ -131,27 +136,27 @@ static int stt_route_v4(struct stt_dev *stt, struct stt_state *state,
 	rt = ip_route_output_key(stt->net, &fl4);
 	if (IS_ERR(rt))
 		return PTR_ERR(rt);
-	if (path->cached)
-		dst_cache_set_ip4(&state->cache, &rt->dst, fl4.saddr);
+	if (path->cache)
+		dst_cache_set_ip4(path->cache, &rt->dst, fl4.saddr);
 	ipv6_addr_set_v4mapped(fl4.saddr, &path->saddr);
 	path->dst = &rt->dst;
 	return 0;
 }
 
-static int stt_route_v6(struct stt_dev *stt, struct stt_state *state,
-			const struct sk_buff *skb, struct stt_path *path)
+static int stt_route_v6(struct stt_dev *stt, const struct sk_buff *skb,
+			struct stt_path *path)
 {
 	struct flowi6 fl6 = {};
 	struct dst_entry *dst;
 
-	if (path->cached) {
-		dst = dst_cache_get_ip6(&state->cache, &path->saddr);
+	if (path->cache) {
+		dst = dst_cache_get_ip6(path->cache, &path->saddr);
 		if (dst) {
 			path->dst = dst;
 			return 0;
 		}
 	}
-	fl6.flowi6_oif = state->conf.link;
+	fl6.flowi6_oif = path->oif;
 	fl6.flowi6_mark = skb->mark;
 	fl6.flowi6_proto = IPPROTO_TCP;
 	fl6.daddr = path->daddr;
@@ -162,21 +167,21 @@ static int stt_route_v6(struct stt_dev *stt, struct stt_state *state,
 	dst = ip6_dst_lookup_flow(stt->net, stt->port->sock->sk, &fl6, NULL);
 	if (IS_ERR(dst))
 		return PTR_ERR(dst);
-	if (path->cached)
-		dst_cache_set_ip6(&state->cache, dst, &fl6.saddr);
+	if (path->cache)
+		dst_cache_set_ip6(path->cache, dst, &fl6.saddr);
 	path->saddr = fl6.saddr;
 	path->dst = dst;
 	return 0;
 }
 
 /* Find the route; on success @path holds a reference to it. */
-static int stt_route(struct stt_dev *stt, struct stt_state *state,
-		     const struct sk_buff *skb, struct stt_path *path)
+static int stt_route(struct stt_dev *stt, const struct sk_buff *skb,
+		     struct stt_path *path)
 {
 	int err;
 
-	err = stt_path_is_v4(path) ? stt_route_v4(stt, state, skb, path) :
-				     stt_route_v6(stt, state, skb, path);
+	err = stt_path_is_v4(path) ? stt_route_v4(stt, skb, path) :
+				     stt_route_v6(stt, skb, path);
 	if (err)
 		return err;
 	if (unlikely(path->dst->dev == stt->dev)) {
@@ -203,15 +208,15 @@ static __be16 stt_path_df(const struct stt_conf *conf,
 	}
 }
 
-/* Decide how a frame travels; its network header is pulled and set. */
+/* What does not depend on the destination; the network header is set. */
 static void stt_path_plan(struct stt_dev *stt, const struct stt_conf *conf,
 			  struct sk_buff *skb, struct stt_path *path)
 {
 	const struct iphdr *inner = ip_hdr(skb);
 
-	path->daddr = conf->id.remote;
-	path->saddr = conf->id.local;
-	path->dport = conf->id.port;
+	path->saddr = conf->local;
+	path->oif = conf->link;
+	path->label = conf->label;
 	path->sport = udp_flow_src_port(stt->net, skb, conf->sport_min,
 					conf->sport_max + 1, true);
 	path->ttl = conf->ttl;
@@ -220,11 +225,66 @@ static void stt_path_plan(struct stt_dev *stt, const struct stt_conf *conf,
 	path->tos = conf->tos;
 	if (conf->tos == 1)
 		path->tos = ip_tunnel_get_dsfield(inner, skb);
-	/* A route for another DSCP must not be cached for this one. */
-	path->cached = !skb->mark && conf->tos != 1;
 	path->tos = ip_tunnel_ecn_encap(path->tos, inner, skb);
 	path->df = stt_path_df(conf, skb);
-	path->label = conf->label;
+}
+
+static void stt_path_set_remote(const struct stt_conf *conf,
+				const struct sk_buff *skb,
+				struct stt_remote *remote,
+				struct stt_path *path)
+{
+	path->daddr = remote->id.addr;
+	path->dport = remote->id.port;
+	path->key = remote->id.key;
+	if (remote->id.ifindex)
+		path->oif = remote->id.ifindex;
+	/* A route for another DSCP or mark must not be cached for this one. */
+	path->cache = skb->mark || conf->tos == 1 ? NULL : &remote->cache;
+	if (conf->external && conf->keybase)
+		path->key |= conf->key;
+}
+
+/* Follow the metadata of a packet; false if they lead nowhere. */
+static bool stt_path_set_metadata(const struct stt_conf *conf,
+				  struct sk_buff *skb,
+				  struct ip_tunnel_info *info,
+				  struct stt_path *path)
+{
+	const struct ip_tunnel_key *key = &info->key;
+
+	if (!key->tun_id && !stt_compat_tun_has_key(key))
+		return false;
+	path->key = be64_to_cpu(key->tun_id);
+	if (conf->keybase) {
+		if (path->key > U32_MAX)
+			return false;
+		path->key |= conf->key;
+	}
+	if (ip_tunnel_info_af(info) == AF_INET) {
+		if (!key->u.ipv4.dst)
+			return false;
+		ipv6_addr_set_v4mapped(key->u.ipv4.dst, &path->daddr);
+		if (key->u.ipv4.src)
+			ipv6_addr_set_v4mapped(key->u.ipv4.src, &path->saddr);
+	} else {
+		if (ipv6_addr_any(&key->u.ipv6.dst))
+			return false;
+		path->daddr = key->u.ipv6.dst;
+		if (!ipv6_addr_any(&key->u.ipv6.src))
+			path->saddr = key->u.ipv6.src;
+		path->label = key->label;
+	}
+	path->dport = key->tp_dst ?: conf->port;
+	if (key->tp_src)
+		path->sport = key->tp_src;
+	path->ttl = key->ttl;
+	path->tos = ip_tunnel_ecn_encap(key->tos, ip_hdr(skb), skb);
+	path->df = stt_compat_tun_has_df(key) ? htons(IP_DF) : 0;
+	path->cache = ip_tunnel_dst_cache_usable(skb, info) ? &info->dst_cache :
+							      NULL;
+	return ipv6_addr_any(&path->saddr) ||
+	       stt_addr_is_v4(&path->saddr) == stt_path_is_v4(path);
 }
 
 /* Ask for segmentation if the frame is longer than a segment may be. */
@@ -295,6 +355,9 @@ static void stt_xmit_ip(struct stt_dev *stt, struct sk_buff *skb,
 	struct sock *sk = stt->port->sock->sk;
 	u8 ttl = path->ttl;
 
+	/* As for any program, a group is not to be reached through routers. */
+	if (!ttl && stt_addr_is_multicast(&path->daddr))
+		ttl = 1;
 	if (stt_path_is_v4(path)) {
 		if (!ttl)
 			ttl = ip4_dst_hoplimit(path->dst);
@@ -313,9 +376,9 @@ static void stt_xmit_ip(struct stt_dev *stt, struct sk_buff *skb,
 	ip6tunnel_xmit(sk, skb, stt->dev, 0);
 }
 
-/* Encapsulate and send; consumes @skb and the route. Returns a drop cause. */
-static int stt_xmit_encap(struct stt_dev *stt, const struct stt_conf *conf,
-			  struct sk_buff *skb, struct stt_path *path)
+/* Encapsulate and send; consumes @skb and the route unless it returns a cause. */
+static int stt_xmit_encap(struct stt_dev *stt, struct sk_buff *skb,
+			  struct stt_path *path)
 {
 	bool v4 = stt_path_is_v4(path);
 	unsigned int hlen = (v4 ? sizeof(struct iphdr) :
@@ -330,7 +393,7 @@ static int stt_xmit_encap(struct stt_dev *stt, const struct stt_conf *conf,
 					STT_XSTATS_TX_BAD_INNER;
 	if (unlikely(skb->len > STT_FRAME_MAX - STT_HLEN - hlen))
 		return STT_XSTATS_TX_TOO_LONG;
-	hdr.key = cpu_to_be64(conf->id.key);
+	hdr.key = cpu_to_be64(path->key);
 
 	if (skb_cow_head(skb, LL_RESERVED_SPACE(path->dst->dev) +
 			      path->dst->header_len + hlen + STT_HLEN))
@@ -349,6 +412,93 @@ static int stt_xmit_encap(struct stt_dev *stt, const struct stt_conf *conf,
 	return 0;
 }
 
+/* Send a frame on a path that is complete but for its route. */
+static void stt_xmit_path(struct stt_dev *stt, struct sk_buff *skb,
+			  struct stt_path *path)
+{
+	bool autolabel;
+	int cause, err;
+
+	err = stt_route(stt, skb, path);
+	if (unlikely(err)) {
+		stt_dev_drop(stt, skb, err == -ELOOP ? STT_XSTATS_TX_LOOP :
+						       STT_XSTATS_TX_NO_ROUTE);
+		return;
+	}
+	if (!stt_path_is_v4(path) && !path->label) {
+		/* The source port has had the hash computed: no flow needed. */
+		autolabel = ip6_default_np_autolabel(stt->net);
+		path->label = ip6_make_flowlabel(stt->net, skb, 0, autolabel,
+						 NULL);
+	}
+	cause = stt_xmit_encap(stt, skb, path);
+	if (unlikely(cause)) {
+		dst_release(path->dst);
+		stt_dev_drop(stt, skb, cause);
+	}
+}
+
+/**
+ * struct stt_flood - argument of stt_xmit_dest()
+ * @stt: the device
+ * @conf: its configuration
+ * @path: what the ways to all destinations have in common
+ */
+struct stt_flood {
+	struct stt_dev		*stt;
+	const struct stt_conf	*conf;
+	const struct stt_path	*path;
+};
+
+static void stt_xmit_dest(struct sk_buff *skb, struct stt_remote *remote,
+			  void *arg)
+{
+	const struct stt_flood *flood = arg;
+	struct stt_path path = *flood->path;
+
+	stt_path_set_remote(flood->conf, skb, remote, &path);
+	stt_xmit_path(flood->stt, skb, &path);
+}
+
+static void stt_xmit_fdb(struct stt_dev *stt, const struct stt_conf *conf,
+			 struct sk_buff *skb, u64 key,
+			 const struct stt_path *path)
+{
+	struct stt_flood flood = {
+		.stt = stt,
+		.conf = conf,
+		.path = path,
+	};
+
+	if (!stt_fdb_send(stt, skb, key, stt_xmit_dest, &flood))
+		stt_dev_drop(stt, skb, STT_XSTATS_TX_NO_REMOTE);
+}
+
+static void stt_xmit_external(struct stt_dev *stt, const struct stt_conf *conf,
+			      struct sk_buff *skb, struct stt_path *path)
+{
+	struct ip_tunnel_info *info = skb_tunnel_info(skb);
+
+	if (unlikely(!info || !(info->mode & IP_TUNNEL_INFO_TX))) {
+		stt_dev_drop(stt, skb, STT_XSTATS_TX_NO_METADATA);
+		return;
+	}
+	/* A bridge with vlan_tunnel gives the Context ID, the FDB the rest. */
+	if (info->mode & IP_TUNNEL_INFO_BRIDGE) {
+		if (rcu_access_pointer(stt->fdb))
+			stt_xmit_fdb(stt, conf, skb,
+				     be64_to_cpu(info->key.tun_id), path);
+		else
+			stt_dev_drop(stt, skb, STT_XSTATS_TX_NO_REMOTE);
+		return;
+	}
+	if (unlikely(!stt_path_set_metadata(conf, skb, info, path))) {
+		stt_dev_drop(stt, skb, STT_XSTATS_TX_NO_METADATA);
+		return;
+	}
+	stt_xmit_path(stt, skb, path);
+}
+
 /**
  * stt_xmit() - ndo_start_xmit
  * @skb: inner Ethernet frame, up to 64 KB, consumed
@@ -362,38 +512,63 @@ netdev_tx_t stt_xmit(struct sk_buff *skb, struct net_device *dev)
 	struct stt_dev *stt = netdev_priv(dev);
 	struct stt_state *state;
 	struct stt_path path;
-	int cause, err;
-	bool autolabel;
+
+	skb_reset_mac_header(skb);
+	if (unlikely(skb_vlan_inet_prepare(skb, false))) {
+		stt_dev_drop(stt, skb, STT_XSTATS_TX_BAD_INNER);
+		return NETDEV_TX_OK;
+	}
 
 	rcu_read_lock();
 	state = rcu_dereference(stt->state);
-
-	skb_reset_mac_header(skb);
-	cause = STT_XSTATS_TX_BAD_INNER;
-	if (unlikely(skb_vlan_inet_prepare(skb, false)))
-		goto drop;
-
 	stt_path_plan(stt, &state->conf, skb, &path);
-	err = stt_route(stt, state, skb, &path);
-	if (unlikely(err)) {
-		cause = err == -ELOOP ? STT_XSTATS_TX_LOOP :
-					STT_XSTATS_TX_NO_ROUTE;
-		goto drop;
+	if (state->conf.external) {
+		stt_xmit_external(stt, &state->conf, skb, &path);
+	} else if (rcu_access_pointer(stt->fdb)) {
+		stt_xmit_fdb(stt, &state->conf, skb, state->conf.key, &path);
+	} else {
+		stt_path_set_remote(&state->conf, skb, &state->remote, &path);
+		stt_xmit_path(stt, skb, &path);
 	}
-	if (!path.label && !stt_path_is_v4(&path)) {
-		/* The source port has had the hash computed: no flow needed. */
-		autolabel = ip6_default_np_autolabel(stt->net);
-		path.label = ip6_make_flowlabel(stt->net, skb, 0, autolabel,
-						NULL);
-	}
-	cause = stt_xmit_encap(stt, &state->conf, skb, &path);
-	if (likely(!cause)) {
-		rcu_read_unlock();
-		return NETDEV_TX_OK;
-	}
-	dst_release(path.dst);
-drop:
 	rcu_read_unlock();
-	stt_dev_drop(stt, skb, cause);
 	return NETDEV_TX_OK;
+}
+
+/**
+ * stt_fill_metadata_dst() - ndo_fill_metadata_dst
+ * @dev: external stt device
+ * @skb: packet with metadata for transmission; its source address and ports
+ *	are filled in
+ *
+ * Return: 0 or a negative error if there is no way to send it.
+ */
+int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb)
+{
+	struct ip_tunnel_info *info = skb_tunnel_info(skb);
+	struct stt_dev *stt = netdev_priv(dev);
+	const struct stt_conf *conf;
+	struct stt_path path = {};
+	int err = -EINVAL;
+
+	rcu_read_lock();
+	conf = &rcu_dereference(stt->state)->conf;
+	path.saddr = conf->local;
+	path.oif = conf->link;
+	path.sport = udp_flow_src_port(stt->net, skb, conf->sport_min,
+				       conf->sport_max + 1, true);
+	if (!stt_path_set_metadata(conf, skb, info, &path))
+		goto unlock;
+	err = stt_route(stt, skb, &path);
+	if (err)
+		goto unlock;
+	dst_release(path.dst);
+	if (stt_path_is_v4(&path))
+		info->key.u.ipv4.src = stt_addr_v4(&path.saddr);
+	else
+		info->key.u.ipv6.src = path.saddr;
+	info->key.tp_src = path.sport;
+	info->key.tp_dst = path.dport;
+unlock:
+	rcu_read_unlock();
+	return err;
 }

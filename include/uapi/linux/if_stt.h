@@ -17,6 +17,9 @@
 #define STT_DEFAULT_SPORT_MIN	49152
 #define STT_DEFAULT_SPORT_MAX	65535
 
+/* Seconds that a learned FDB entry lives unused. */
+#define STT_DEFAULT_AGEING	300
+
 /**
  * enum - attributes nested in IFLA_INFO_DATA of a link of kind "stt"
  * @IFLA_STT_UNSPEC: not used
@@ -37,10 +40,12 @@
  * @IFLA_STT_LABEL: __be32, IPv6 flow label in the low 20 bits; 0 derives it
  *	from the flow as the net.ipv6.auto_flowlabels sysctl says
  * @IFLA_STT_COLLECT_METADATA: u8, boolean: the tunnel's ends and Context ID
- *	come with each packet (keyword "external"); not with any of
- *	%IFLA_STT_KEY, %IFLA_STT_REMOTE, %IFLA_STT_REMOTE6
- * @IFLA_STT_LEARNING: u8, boolean: learn remotes from received frames
- * @IFLA_STT_AGEING: u32, lifetime of a learned entry in seconds; 0 is for ever
+ *	come with each packet (keyword "external"); not together with
+ *	%IFLA_STT_KEY, %IFLA_STT_REMOTE or %IFLA_STT_REMOTE6
+ * @IFLA_STT_LEARNING: u8, boolean: learn FDB entries from received frames;
+ *	default on unless there is a unicast remote, or metadata
+ * @IFLA_STT_AGEING: u32, lifetime of a learned entry in seconds; 0 is for ever;
+ *	default %STT_DEFAULT_AGEING
  * @IFLA_STT_LIMIT: u32, largest number of learned entries; 0 is no limit
  * @IFLA_STT_CSUM_TRUST: u8, boolean: believe a peer that says it has verified
  *	the inner checksum (flag C); default on
@@ -48,6 +53,9 @@
  *	if flag V is clear, as some peers send it; default off
  * @IFLA_STT_KEYBASE: u32, upper half of every Context ID of an external
  *	device, for users whose metadata holds only 32 bits
+ * @IFLA_STT_DSCP_COPY: u8, boolean: give a received inner packet the DSCP of
+ *	the first segment (the uniform model of RFC 2983); default off
+ * @__IFLA_STT_MAX: not an attribute
  */
 enum {
 	IFLA_STT_UNSPEC,
@@ -72,6 +80,7 @@ enum {
 	IFLA_STT_CSUM_TRUST,
 	IFLA_STT_VLAN_COMPAT,
 	IFLA_STT_KEYBASE,
+	IFLA_STT_DSCP_COPY,
 	__IFLA_STT_MAX
 };
 
@@ -115,6 +124,8 @@ struct ifla_stt_port_range {
  *	contradict them
  * @STT_XSTATS_TX_NO_REMOTE: nobody to send to
  * @STT_XSTATS_TX_NO_MEM: out of memory
+ * @STT_XSTATS_TX_NO_METADATA: no tunnel metadata, or none that this device can
+ *	follow
  * @STT_XSTATS_RX_DOWN: the device was down
  * @STT_XSTATS_RX_SHORT: frame too short for what its headers announce
  * @STT_XSTATS_RX_BAD_FLAGS: both C and P are set
@@ -124,6 +135,7 @@ struct ifla_stt_port_range {
  * @STT_XSTATS_RX_BAD_MAC: inner source address invalid or the device's own
  * @STT_XSTATS_RX_ECN: congestion mark on a packet that does not know ECN
  * @STT_XSTATS_RX_NO_MEM: out of memory
+ * @__STT_XSTATS_MAX: not a counter
  */
 enum {
 	STT_XSTATS_PAD,
@@ -133,6 +145,7 @@ enum {
 	STT_XSTATS_TX_BAD_INNER,
 	STT_XSTATS_TX_NO_REMOTE,
 	STT_XSTATS_TX_NO_MEM,
+	STT_XSTATS_TX_NO_METADATA,
 	STT_XSTATS_RX_DOWN,
 	STT_XSTATS_RX_SHORT,
 	STT_XSTATS_RX_BAD_FLAGS,

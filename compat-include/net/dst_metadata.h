@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#ifndef _STT_COMPAT_NET_DST_METADATA_H
+#define _STT_COMPAT_NET_DST_METADATA_H
+
+#include_next <net/dst_metadata.h>
+
+/* 6.10 made the flags of tunnel metadata a bitmap. */
+#ifdef IP_TUNNEL_DECLARE_FLAGS
+static inline bool stt_compat_tun_has_key(const struct ip_tunnel_key *key)
+{
+	return test_bit(IP_TUNNEL_KEY_BIT, key->tun_flags);
+}
+
+static inline bool stt_compat_tun_has_df(const struct ip_tunnel_key *key)
+{
+	return test_bit(IP_TUNNEL_DONT_FRAGMENT_BIT, key->tun_flags);
+}
+
+static inline void stt_compat_tun_set_rx_flags(struct ip_tunnel_key *key)
+{
+	ip_tunnel_flags_zero(key->tun_flags);
+	__set_bit(IP_TUNNEL_KEY_BIT, key->tun_flags);
+	__set_bit(IP_TUNNEL_CSUM_BIT, key->tun_flags);
+}
+#else
+static inline bool stt_compat_tun_has_key(const struct ip_tunnel_key *key)
+{
+	return key->tun_flags & TUNNEL_KEY;
+}
+
+static inline bool stt_compat_tun_has_df(const struct ip_tunnel_key *key)
+{
+	return key->tun_flags & TUNNEL_DONT_FRAGMENT;
+}
+
+static inline void stt_compat_tun_set_rx_flags(struct ip_tunnel_key *key)
+{
+	key->tun_flags = TUNNEL_KEY | TUNNEL_CSUM;
+}
+#endif
+
+#endif /* _STT_COMPAT_NET_DST_METADATA_H */

@@ -1,0 +1,1294 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Stateless Transport Tunneling: which remote a MAC address lives behind.
+ *
+ * Entries are found by (MAC, Context ID), as one external device may serve
+ * many virtual networks. An entry for a unicast address has one destination;
+ * the all-zero address and multicast ones have any number, each of which gets
+ * a copy. Destinations are shared by the entries of a device, and with them
+ * the cached routes: a hundred thousand addresses live behind few remotes.
+ *
+ * Invariants:
+ *  - Tables, lists and counts change under the lock of the table.
+ *  - A remote is in its table as long as an entry has it for a destination.
+ *  - Readers are under RCU; they find every entry with a destination.
+ */
+#include <linux/etherdevice.h>
+#include <linux/inetdevice.h>
+#include <linux/jhash.h>
+#include <linux/neighbour.h>
+#include <linux/rculist.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+#include <net/ipv6.h>
+#include <net/neighbour.h>
+#include <net/netlink.h>
+#include <net/rtnetlink.h>
+
+#include "stt_private.h"
+
+/* Ages are looked at four times in a lifetime, within these bounds. */
+#define STT_AGE_INTERVAL_MIN	(HZ / 10)
+#define STT_AGE_INTERVAL_MAX	(10 * HZ)
+
+/**
+ * struct stt_fdb_id - what an entry is found by
+ * @key: Context ID
+ * @mac: MAC address
+ * @pad: zero
+ */
+struct stt_fdb_id {
+	u64	key;
+	u8	mac[ETH_ALEN];
+	u16	pad;
+};
+
+/**
+ * struct stt_fdb - an entry
+ * @node: in the table of entries
+ * @id: what it is found by
+ * @remote: destination of a unicast address
+ * @dests: destinations of any other address
+ * @used: jiffies when it was last used to send
+ * @updated: jiffies when it was last set or seen as a source
+ * @state: NUD_*
+ * @flags: NTF_*
+ * @list: in the list of entries, in the order of their making
+ * @rcu: frees it after its last reader
+ */
+struct stt_fdb {
+	struct rhash_head		node;
+	struct stt_fdb_id		id;
+	struct stt_remote __rcu		*remote;
+	struct hlist_head		dests;
+	unsigned long			used;
+	unsigned long			updated;
+	u16				state;
+	u8				flags;
+	struct list_head		list;
+	struct rcu_head			rcu;
+};
+
+/**
+ * struct stt_dest - one of several destinations of an entry
+ * @node: in its list
+ * @remote: the destination
+ * @rcu: frees it after its last reader
+ */
+struct stt_dest {
+	struct hlist_node	node;
+	struct stt_remote	*remote;
+	struct rcu_head		rcu;
+};
+
+/**
+ * struct stt_fdb_table - forwarding database of a device
+ * @entries: entries by (MAC, Context ID)
+ * @remotes: destinations
+ * @list: all entries
+ * @lock: for all changes
+ * @count: entries
+ * @learned: entries that were learned
+ * @ageing: removes entries that were not used for long
+ * @stt: the device
+ */
+struct stt_fdb_table {
+	struct rhashtable	entries;
+	struct rhashtable	remotes;
+	struct list_head	list;
+	spinlock_t		lock;	/* see above */
+	unsigned int		count;
+	unsigned int		learned;
+	struct delayed_work	ageing;
+	struct stt_dev		*stt;
+};
+
+static const u8 stt_zero_mac[ETH_ALEN];
+
+static const struct rhashtable_params stt_fdb_params = {
+	.key_len = sizeof(struct stt_fdb_id),
+	.key_offset = offsetof(struct stt_fdb, id),
+	.head_offset = offsetof(struct stt_fdb, node),
+	.automatic_shrinking = true,
+};
+
+static const struct rhashtable_params stt_remote_params = {
+	.key_len = sizeof(struct stt_remote_id),
+	.key_offset = offsetof(struct stt_remote, id),
+	.head_offset = offsetof(struct stt_remote, node),
+	.automatic_shrinking = true,
+};
+
+/* Has the entry one destination, or a list of them? */
+static bool stt_fdb_is_unicast(const struct stt_fdb *fdb)
+{
+	return is_valid_ether_addr(fdb->id.mac);
+}
+
+static bool stt_fdb_is_learned(const struct stt_fdb *fdb)
+{
+	return !(fdb->state & (NUD_PERMANENT | NUD_NOARP)) &&
+	       !(fdb->flags & NTF_EXT_LEARNED);
+}
+
+static struct stt_fdb_id stt_fdb_id(const u8 *mac, u64 key)
+{
+	struct stt_fdb_id id = { .key = key };
+
+	ether_addr_copy(id.mac, mac);
+	return id;
+}
+
+/* Destinations */
+
+static void stt_remote_free(struct rcu_head *rcu)
+{
+	struct stt_remote *remote = container_of(rcu, struct stt_remote, rcu);
+
+	dst_cache_destroy(&remote->cache);
+	kfree(remote);
+}
+
+static struct stt_remote *stt_remote_get(struct stt_fdb_table *t,
+					 const struct stt_remote_id *id)
+{
+	struct stt_remote *remote;
+
+	lockdep_assert_held(&t->lock);
+
+	remote = rhashtable_lookup_fast(&t->remotes, id, stt_remote_params);
+	if (remote) {
+		remote->users++;
+		return remote;
+	}
+	remote = kzalloc(sizeof(*remote), GFP_ATOMIC | __GFP_ACCOUNT);
+	if (!remote)
+		return NULL;
+	remote->id = *id;
+	remote->users = 1;
+	if (dst_cache_init(&remote->cache, GFP_ATOMIC | __GFP_ACCOUNT))
+		goto err_free;
+	if (stt_peer_get(stt_pernet(t->stt->net), &id->addr))
+		goto err_destroy_cache;
+	if (rhashtable_insert_fast(&t->remotes, &remote->node,
+				   stt_remote_params))
+		goto err_put_peer;
+	return remote;
+
+err_put_peer:
+	stt_peer_put(stt_pernet(t->stt->net), &id->addr);
+err_destroy_cache:
+	dst_cache_destroy(&remote->cache);
+err_free:
+	kfree(remote);
+	return NULL;
+}
+
+static void stt_remote_put(struct stt_fdb_table *t, struct stt_remote *remote)
+{
+	lockdep_assert_held(&t->lock);
+
+	if (--remote->users)
+		return;
+	rhashtable_remove_fast(&t->remotes, &remote->node, stt_remote_params);
+	stt_peer_put(stt_pernet(t->stt->net), &remote->id.addr);
+	call_rcu(&remote->rcu, stt_remote_free);
+}
+
+static struct stt_remote *stt_fdb_remote(struct stt_fdb_table *t,
+					 const struct stt_fdb *fdb)
+{
+	return rcu_dereference_protected(fdb->remote,
+					 lockdep_is_held(&t->lock));
+}
+
+/* Notification and dump */
+
+static int stt_fdb_put_dest(struct sk_buff *skb, const struct stt_dev *stt,
+			    const struct stt_fdb *fdb,
+			    const struct stt_remote *remote)
+{
+	const struct stt_remote_id *id = &remote->id;
+	u64 key = id->key;
+
+	if (stt_addr_is_v4(&id->addr) ?
+	    nla_put_in_addr(skb, NDA_DST, stt_addr_v4(&id->addr)) :
+	    nla_put_in6_addr(skb, NDA_DST, &id->addr))
+		return -EMSGSIZE;
+	if (id->port != stt->id.port &&
+	    nla_put_be16(skb, NDA_PORT, id->port))
+		return -EMSGSIZE;
+	/* bridge(8) reads 32 bits; a longer Context ID needs an own reader. */
+	if (key != stt->id.key &&
+	    (key > U32_MAX ? nla_put(skb, NDA_VNI, sizeof(key), &key) :
+			     nla_put_u32(skb, NDA_VNI, key)))
+		return -EMSGSIZE;
+	key = fdb->id.key;
+	if (key != stt->id.key &&
+	    (key > U32_MAX ? nla_put(skb, NDA_SRC_VNI, sizeof(key), &key) :
+			     nla_put_u32(skb, NDA_SRC_VNI, key)))
+		return -EMSGSIZE;
+	if (id->ifindex && nla_put_u32(skb, NDA_IFINDEX, id->ifindex))
+		return -EMSGSIZE;
+	return 0;
+}
+
+static int stt_fdb_fill(struct sk_buff *skb, struct stt_dev *stt,
+			const struct stt_fdb *fdb,
+			const struct stt_remote *remote, u32 portid, u32 seq,
+			int type, unsigned int flags)
+{
+	struct nda_cacheinfo ci = {
+		.ndm_used = jiffies_to_clock_t(jiffies - READ_ONCE(fdb->used)),
+		.ndm_updated = jiffies_to_clock_t(jiffies -
+						  READ_ONCE(fdb->updated)),
+	};
+	struct net *net = dev_net(stt->dev);
+	struct nlmsghdr *nlh;
+	struct ndmsg *ndm;
+
+	nlh = nlmsg_put(skb, portid, seq, type, sizeof(*ndm), flags);
+	if (!nlh)
+		return -EMSGSIZE;
+	ndm = nlmsg_data(nlh);
+	memset(ndm, 0, sizeof(*ndm));
+	ndm->ndm_family = AF_BRIDGE;
+	ndm->ndm_state = fdb->state;
+	ndm->ndm_ifindex = stt->dev->ifindex;
+	ndm->ndm_flags = fdb->flags | NTF_SELF;
+	ndm->ndm_type = RTN_UNICAST;
+	if (nla_put(skb, NDA_LLADDR, ETH_ALEN, fdb->id.mac) ||
+	    (!net_eq(net, stt->net) &&
+	     nla_put_s32(skb, NDA_LINK_NETNSID,
+			 peernet2id(net, stt->net))) ||
+	    stt_fdb_put_dest(skb, stt, fdb, remote) ||
+	    nla_put(skb, NDA_CACHEINFO, sizeof(ci), &ci)) {
+		nlmsg_cancel(skb, nlh);
+		return -EMSGSIZE;
+	}
+	nlmsg_end(skb, nlh);
+	return 0;
+}
+
+static size_t stt_fdb_msg_size(void)
+{
+	return NLMSG_ALIGN(sizeof(struct ndmsg)) +
+	       nla_total_size(ETH_ALEN) +			/* LLADDR */
+	       nla_total_size(sizeof(struct in6_addr)) +	/* DST */
+	       nla_total_size(sizeof(__be16)) +			/* PORT */
+	       nla_total_size(sizeof(u64)) +			/* VNI */
+	       nla_total_size(sizeof(u64)) +			/* SRC_VNI */
+	       nla_total_size(sizeof(u32)) +			/* IFINDEX */
+	       nla_total_size(sizeof(s32)) +			/* LINK_NETNSID */
+	       nla_total_size(sizeof(struct nda_cacheinfo));
+}
+
+static void stt_fdb_notify(struct stt_dev *stt, const struct stt_fdb *fdb,
+			   const struct stt_remote *remote, int type)
+{
+	struct net *net = dev_net(stt->dev);
+	struct sk_buff *skb;
+
+	if (!rtnl_has_listeners(net, RTNLGRP_NEIGH))
+		return;
+	skb = nlmsg_new(stt_fdb_msg_size(), GFP_ATOMIC);
+	if (!skb)
+		goto err;
+	if (stt_fdb_fill(skb, stt, fdb, remote, 0, 0, type, 0)) {
+		kfree_skb(skb);
+		goto err;
+	}
+	rtnl_notify(skb, net, 0, RTNLGRP_NEIGH, NULL, GFP_ATOMIC);
+	return;
+err:
+	rtnl_set_sk_err(net, RTNLGRP_NEIGH, -ENOBUFS);
+}
+
+/* Entries */
+
+static struct stt_fdb *stt_fdb_new(struct stt_fdb_table *t,
+				   const struct stt_fdb_id *id, u16 state,
+				   u8 flags)
+{
+	struct stt_fdb *fdb;
+
+	lockdep_assert_held(&t->lock);
+
+	fdb = kzalloc(sizeof(*fdb), GFP_ATOMIC | __GFP_ACCOUNT);
+	if (!fdb)
+		return NULL;
+	fdb->id = *id;
+	fdb->state = state;
+	fdb->flags = flags;
+	fdb->used = jiffies;
+	fdb->updated = jiffies;
+	INIT_HLIST_HEAD(&fdb->dests);
+	return fdb;
+}
+
+static int stt_fdb_insert(struct stt_fdb_table *t, struct stt_fdb *fdb)
+{
+	int err;
+
+	lockdep_assert_held(&t->lock);
+
+	err = rhashtable_insert_fast(&t->entries, &fdb->node, stt_fdb_params);
+	if (err)
+		return err;
+	list_add_tail_rcu(&fdb->list, &t->list);
+	t->count++;
+	t->learned += stt_fdb_is_learned(fdb);
+	return 0;
+}
+
+static void stt_fdb_drop_dest(struct stt_fdb_table *t, struct stt_dest *dest)
+{
+	hlist_del_rcu(&dest->node);
+	stt_remote_put(t, dest->remote);
+	kfree_rcu(dest, rcu);
+}
+
+/* Take an entry out and free it; @notify for each of its destinations. */
+static void stt_fdb_remove(struct stt_fdb_table *t, struct stt_fdb *fdb,
+			   bool notify)
+{
+	struct stt_remote *remote = stt_fdb_remote(t, fdb);
+	struct stt_dest *dest;
+	struct hlist_node *n;
+
+	lockdep_assert_held(&t->lock);
+
+	rhashtable_remove_fast(&t->entries, &fdb->node, stt_fdb_params);
+	list_del_rcu(&fdb->list);
+	t->count--;
+	t->learned -= stt_fdb_is_learned(fdb);
+	if (remote) {
+		if (notify)
+			stt_fdb_notify(t->stt, fdb, remote, RTM_DELNEIGH);
+		stt_remote_put(t, remote);
+	}
+	hlist_for_each_entry_safe(dest, n, &fdb->dests, node) {
+		if (notify)
+			stt_fdb_notify(t->stt, fdb, dest->remote,
+				       RTM_DELNEIGH);
+		stt_fdb_drop_dest(t, dest);
+	}
+	kfree_rcu(fdb, rcu);
+}
+
+/* The remote becomes the entry's only destination. */
+static void stt_fdb_set_remote(struct stt_fdb_table *t, struct stt_fdb *fdb,
+			       struct stt_remote *remote)
+{
+	struct stt_remote *old = stt_fdb_remote(t, fdb);
+
+	rcu_assign_pointer(fdb->remote, remote);
+	if (old)
+		stt_remote_put(t, old);
+}
+
+static struct stt_dest *stt_fdb_find_dest(struct stt_fdb *fdb,
+					  const struct stt_remote_id *id)
+{
+	struct stt_dest *dest;
+
+	hlist_for_each_entry(dest, &fdb->dests, node)
+		if (!memcmp(&dest->remote->id, id, sizeof(*id)))
+			return dest;
+	return NULL;
+}
+
+static int stt_fdb_add_dest(struct stt_fdb_table *t, struct stt_fdb *fdb,
+			    struct stt_remote *remote)
+{
+	struct stt_dest *dest, *last = NULL;
+
+	dest = kzalloc(sizeof(*dest), GFP_ATOMIC | __GFP_ACCOUNT);
+	if (!dest)
+		return -ENOMEM;
+	dest->remote = remote;
+	hlist_for_each_entry(last, &fdb->dests, node)
+		if (!last->node.next)
+			break;
+	if (last)
+		hlist_add_behind_rcu(&dest->node, &last->node);
+	else
+		hlist_add_head_rcu(&dest->node, &fdb->dests);
+	return 0;
+}
+
+/* What a command or a received frame wants an entry to be. */
+struct stt_fdb_request {
+	struct stt_fdb_id	id;
+	struct stt_remote_id	remote;
+	u16			state;
+	u16			nlflags;
+	u8			flags;
+	bool			has_dst;
+};
+
+/* Make an entry that does not exist yet. */
+static int stt_fdb_create(struct stt_fdb_table *t,
+			  const struct stt_fdb_request *rq,
+			  struct stt_fdb **result)
+{
+	struct stt_remote *remote;
+	struct stt_fdb *fdb;
+	int err = -ENOMEM;
+
+	lockdep_assert_held(&t->lock);
+
+	remote = stt_remote_get(t, &rq->remote);
+	if (!remote)
+		return -ENOMEM;
+	fdb = stt_fdb_new(t, &rq->id, rq->state, rq->flags);
+	if (!fdb)
+		goto err_put_remote;
+	if (stt_fdb_is_unicast(fdb)) {
+		RCU_INIT_POINTER(fdb->remote, remote);
+	} else {
+		err = stt_fdb_add_dest(t, fdb, remote);
+		if (err)
+			goto err_free;
+	}
+	err = stt_fdb_insert(t, fdb);
+	if (err)
+		goto err_free_dests;
+	*result = fdb;
+	return 0;
+
+err_free_dests:
+	while (!hlist_empty(&fdb->dests)) {
+		struct stt_dest *dest = hlist_entry(fdb->dests.first,
+						    struct stt_dest, node);
+
+		hlist_del(&dest->node);
+		kfree(dest);
+	}
+err_free:
+	kfree(fdb);
+err_put_remote:
+	stt_remote_put(t, remote);
+	return err;
+}
+
+static void stt_fdb_set_kind(struct stt_fdb_table *t, struct stt_fdb *fdb,
+			     u16 state, u8 flags)
+{
+	t->learned -= stt_fdb_is_learned(fdb);
+	fdb->state = state;
+	fdb->flags = flags;
+	t->learned += stt_fdb_is_learned(fdb);
+	WRITE_ONCE(fdb->updated, jiffies);
+}
+
+/* Change an entry as a command says; 1 if that made a difference. */
+static int stt_fdb_update(struct stt_fdb_table *t, struct stt_fdb *fdb,
+			  const struct stt_fdb_request *rq,
+			  struct netlink_ext_ack *extack)
+{
+	bool changed = fdb->state != rq->state || fdb->flags != rq->flags;
+	struct stt_remote *remote;
+	int err;
+
+	lockdep_assert_held(&t->lock);
+
+	if (rq->nlflags & NLM_F_EXCL) {
+		NL_SET_ERR_MSG(extack, "FDB entry exists; use replace or append");
+		return -EEXIST;
+	}
+	if (stt_fdb_is_unicast(fdb)) {
+		if (rq->nlflags & NLM_F_APPEND) {
+			NL_SET_ERR_MSG(extack,
+				       "A unicast address has one destination; append is for the all-zero and multicast addresses");
+			return -EOPNOTSUPP;
+		}
+		if (memcmp(&stt_fdb_remote(t, fdb)->id, &rq->remote,
+			   sizeof(rq->remote))) {
+			remote = stt_remote_get(t, &rq->remote);
+			if (!remote)
+				return -ENOMEM;
+			stt_fdb_set_remote(t, fdb, remote);
+			changed = true;
+		}
+	} else {
+		if (rq->nlflags & NLM_F_REPLACE) {
+			NL_SET_ERR_MSG(extack,
+				       "The destinations of this address cannot be replaced; use append and del");
+			return -EOPNOTSUPP;
+		}
+		if (!stt_fdb_find_dest(fdb, &rq->remote)) {
+			remote = stt_remote_get(t, &rq->remote);
+			if (!remote)
+				return -ENOMEM;
+			err = stt_fdb_add_dest(t, fdb, remote);
+			if (err) {
+				stt_remote_put(t, remote);
+				return err;
+			}
+			changed = true;
+		}
+	}
+	stt_fdb_set_kind(t, fdb, rq->state, rq->flags);
+	return changed;
+}
+
+/* The destination of a request among those of its entry. */
+static const struct stt_remote *
+stt_fdb_chosen(struct stt_fdb_table *t, struct stt_fdb *fdb,
+	       const struct stt_fdb_request *rq)
+{
+	struct stt_dest *dest;
+
+	if (stt_fdb_is_unicast(fdb))
+		return stt_fdb_remote(t, fdb);
+	dest = stt_fdb_find_dest(fdb, &rq->remote);
+	return dest ? dest->remote : NULL;
+}
+
+/* Note the time; once a jiffy is enough, and spares the cache line. */
+static void stt_fdb_touch(unsigned long *when)
+{
+	unsigned long now = jiffies;
+
+	if (READ_ONCE(*when) != now)
+		WRITE_ONCE(*when, now);
+}
+
+/* Learning */
+
+static void stt_fdb_learn_new(struct stt_fdb_table *t,
+			      const struct stt_fdb_request *rq,
+			      unsigned int limit)
+{
+	struct stt_fdb *fdb;
+
+	spin_lock(&t->lock);
+	if (limit && t->learned >= limit)
+		goto unlock;
+	fdb = rhashtable_lookup_fast(&t->entries, &rq->id, stt_fdb_params);
+	if (!fdb && !stt_fdb_create(t, rq, &fdb))
+		stt_fdb_notify(t->stt, fdb, stt_fdb_remote(t, fdb),
+			       RTM_NEWNEIGH);
+unlock:
+	spin_unlock(&t->lock);
+}
+
+/* A learned address has been seen behind another remote. */
+static void stt_fdb_learn_move(struct stt_fdb_table *t,
+			       const struct stt_fdb_request *rq)
+{
+	struct stt_remote *remote;
+	struct stt_fdb *fdb;
+
+	spin_lock(&t->lock);
+	fdb = rhashtable_lookup_fast(&t->entries, &rq->id, stt_fdb_params);
+	if (!fdb || !stt_fdb_is_learned(fdb))
+		goto unlock;
+	remote = stt_remote_get(t, &rq->remote);
+	if (!remote)
+		goto unlock;
+	stt_fdb_set_remote(t, fdb, remote);
+	WRITE_ONCE(fdb->updated, jiffies);
+	stt_fdb_notify(t->stt, fdb, remote, RTM_NEWNEIGH);
+unlock:
+	spin_unlock(&t->lock);
+}
+
+/**
+ * stt_fdb_learn() - note the remote that a source address was seen behind
+ * @stt: device with a forwarding database
+ * @conf: its configuration
+ * @mac: source address of a received frame, a unicast one
+ * @key: its Context ID
+ * @addr: where the frame came from
+ * @ifindex: link it came in by, if @addr means nothing without; else 0
+ *
+ * Context: softirq, RCU read lock held.
+ */
+void stt_fdb_learn(struct stt_dev *stt, const struct stt_conf *conf,
+		   const u8 *mac, u64 key, const struct in6_addr *addr,
+		   int ifindex)
+{
+	struct stt_fdb_table *t = rcu_dereference(stt->fdb);
+	struct stt_fdb_request rq = {
+		.id = stt_fdb_id(mac, key),
+		.remote = {
+			.addr = *addr,
+			.key = key,
+			.ifindex = ifindex,
+			.port = conf->port,
+		},
+		.state = NUD_REACHABLE,
+	};
+	const struct stt_remote *remote;
+	struct stt_fdb *fdb;
+
+	if (!t)
+		return;
+	fdb = rhashtable_lookup(&t->entries, &rq.id, stt_fdb_params);
+	if (!fdb) {
+		stt_fdb_learn_new(t, &rq, conf->limit);
+		return;
+	}
+	remote = rcu_dereference(fdb->remote);
+	if (likely(ipv6_addr_equal(&remote->id.addr, addr) &&
+		   remote->id.ifindex == ifindex)) {
+		stt_fdb_touch(&fdb->updated);
+		return;
+	}
+	if (stt_fdb_is_learned(fdb))
+		stt_fdb_learn_move(t, &rq);
+}
+
+static unsigned long stt_age_interval(unsigned int ageing)
+{
+	return clamp_t(unsigned long, (unsigned long)ageing * HZ / 4,
+		       STT_AGE_INTERVAL_MIN, STT_AGE_INTERVAL_MAX);
+}
+
+static void stt_fdb_age(struct work_struct *work)
+{
+	struct stt_fdb_table *t = container_of(to_delayed_work(work),
+					       struct stt_fdb_table, ageing);
+	struct stt_fdb *fdb, *next;
+	unsigned long age, last;
+	unsigned int ageing;
+
+	rcu_read_lock();
+	ageing = rcu_dereference(t->stt->state)->conf.ageing;
+	rcu_read_unlock();
+	if (!ageing)
+		return;
+
+	age = (unsigned long)ageing * HZ;
+	spin_lock_bh(&t->lock);
+	list_for_each_entry_safe(fdb, next, &t->list, list) {
+		if (!stt_fdb_is_learned(fdb))
+			continue;
+		last = READ_ONCE(fdb->updated);
+		if (time_after(READ_ONCE(fdb->used), last))
+			last = READ_ONCE(fdb->used);
+		if (time_after_eq(jiffies, last + age))
+			stt_fdb_remove(t, fdb, true);
+	}
+	spin_unlock_bh(&t->lock);
+	schedule_delayed_work(&t->ageing, stt_age_interval(ageing));
+}
+
+/* Transmission */
+
+/**
+ * stt_fdb_send() - send a frame to where its address lives
+ * @stt: device with a forwarding database
+ * @skb: inner Ethernet frame, consumed if the return value is true
+ * @key: Context ID
+ * @send: sends to one destination, consumes the skb
+ * @arg: for @send
+ *
+ * Context: bottom halves disabled, RCU read lock held.
+ * Return: whether there was a destination.
+ */
+bool stt_fdb_send(struct stt_dev *stt, struct sk_buff *skb, u64 key,
+		  void (*send)(struct sk_buff *skb, struct stt_remote *remote,
+			       void *arg), void *arg)
+{
+	struct stt_fdb_table *t = rcu_dereference(stt->fdb);
+	struct stt_fdb_id id = stt_fdb_id(eth_hdr(skb)->h_dest, key);
+	struct stt_remote *remote;
+	struct stt_dest *dest;
+	struct stt_fdb *fdb;
+	struct sk_buff *copy;
+
+	fdb = rhashtable_lookup(&t->entries, &id, stt_fdb_params);
+	if (!fdb) {
+		ether_addr_copy(id.mac, stt_zero_mac);
+		fdb = rhashtable_lookup(&t->entries, &id, stt_fdb_params);
+		if (!fdb)
+			return false;
+	}
+	stt_fdb_touch(&fdb->used);
+
+	remote = rcu_dereference(fdb->remote);
+	hlist_for_each_entry_rcu(dest, &fdb->dests, node) {
+		if (remote) {
+			copy = skb_clone(skb, GFP_ATOMIC);
+			if (copy)
+				send(copy, remote, arg);
+			else
+				stt_dev_count_drop(stt, STT_XSTATS_TX_NO_MEM);
+		}
+		remote = dest->remote;
+	}
+	if (!remote)
+		return false;
+	send(skb, remote, arg);
+	return true;
+}
+
+/* Table */
+
+static int stt_fdb_change_default(struct stt_fdb_table *t,
+				  const struct stt_remote_id *old,
+				  const struct stt_remote_id *new)
+{
+	struct stt_fdb_request rq = {
+		.id = stt_fdb_id(stt_zero_mac, new ? new->key : old->key),
+		.state = NUD_PERMANENT,
+	};
+	struct stt_dest *dest;
+	struct stt_fdb *fdb;
+	int err = 0;
+
+	spin_lock_bh(&t->lock);
+	fdb = rhashtable_lookup_fast(&t->entries, &rq.id, stt_fdb_params);
+	if (new) {
+		rq.remote = *new;
+		if (fdb)
+			err = stt_fdb_update(t, fdb, &rq, NULL);
+		else
+			err = stt_fdb_create(t, &rq, &fdb) ?: 1;
+		if (err < 0)
+			goto unlock;
+		if (err)
+			stt_fdb_notify(t->stt, fdb, stt_fdb_chosen(t, fdb, &rq),
+				       RTM_NEWNEIGH);
+		err = 0;
+	}
+	dest = fdb && old ? stt_fdb_find_dest(fdb, old) : NULL;
+	if (dest) {
+		stt_fdb_notify(t->stt, fdb, dest->remote, RTM_DELNEIGH);
+		stt_fdb_drop_dest(t, dest);
+		if (hlist_empty(&fdb->dests))
+			stt_fdb_remove(t, fdb, false);
+	}
+unlock:
+	spin_unlock_bh(&t->lock);
+	return err;
+}
+
+/**
+ * stt_fdb_open() - give a device a forwarding database
+ * @stt: the device, which has none yet
+ * @remote: the device's own destination, or NULL
+ *
+ * Context: process, RTNL held.
+ * Return: 0 or -ENOMEM.
+ */
+int stt_fdb_open(struct stt_dev *stt, const struct stt_remote_id *remote)
+{
+	struct stt_fdb_table *t;
+	int err;
+
+	t = kzalloc(sizeof(*t), GFP_KERNEL_ACCOUNT);
+	if (!t)
+		return -ENOMEM;
+	t->stt = stt;
+	spin_lock_init(&t->lock);
+	INIT_LIST_HEAD(&t->list);
+	INIT_DELAYED_WORK(&t->ageing, stt_fdb_age);
+	err = rhashtable_init(&t->entries, &stt_fdb_params);
+	if (err)
+		goto err_free;
+	err = rhashtable_init(&t->remotes, &stt_remote_params);
+	if (err)
+		goto err_destroy_entries;
+	if (remote) {
+		err = stt_fdb_change_default(t, NULL, remote);
+		if (err)
+			goto err_destroy_remotes;
+	}
+	rcu_assign_pointer(stt->fdb, t);
+	return 0;
+
+err_destroy_remotes:
+	rhashtable_destroy(&t->remotes);
+err_destroy_entries:
+	rhashtable_destroy(&t->entries);
+err_free:
+	kfree(t);
+	return err;
+}
+
+/**
+ * stt_fdb_clear() - remove all entries and stop ageing
+ * @stt: the device, which is down for good
+ *
+ * Nobody is told: that the device is gone says it all.
+ *
+ * Context: process, RTNL held.
+ */
+void stt_fdb_clear(struct stt_dev *stt)
+{
+	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
+	struct stt_fdb *fdb, *next;
+
+	if (!t)
+		return;
+	cancel_delayed_work_sync(&t->ageing);
+	spin_lock_bh(&t->lock);
+	list_for_each_entry_safe(fdb, next, &t->list, list)
+		stt_fdb_remove(t, fdb, false);
+	spin_unlock_bh(&t->lock);
+}
+
+/**
+ * stt_fdb_free() - free the forwarding database of a device
+ * @stt: the device, which nobody refers to any more
+ */
+void stt_fdb_free(struct stt_dev *stt)
+{
+	struct stt_fdb_table *t = rcu_dereference_protected(stt->fdb, true);
+
+	if (!t)
+		return;
+	rhashtable_destroy(&t->entries);
+	rhashtable_destroy(&t->remotes);
+	kfree(t);
+}
+
+/**
+ * stt_fdb_restart_ageing() - act on a change of the ageing time
+ * @stt: the device
+ * @ageing: lifetime of a learned entry in seconds, 0 for ever
+ */
+void stt_fdb_restart_ageing(struct stt_dev *stt, unsigned int ageing)
+{
+	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
+
+	if (t && ageing)
+		mod_delayed_work(system_wq, &t->ageing,
+				 stt_age_interval(ageing));
+}
+
+/**
+ * stt_fdb_reset_routes() - forget the cached routes of all destinations
+ * @stt: the device
+ *
+ * Context: process, RTNL held.
+ */
+void stt_fdb_reset_routes(struct stt_dev *stt)
+{
+	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
+	struct stt_remote *remote;
+	struct stt_dest *dest;
+	struct stt_fdb *fdb;
+
+	if (!t)
+		return;
+	spin_lock_bh(&t->lock);
+	list_for_each_entry(fdb, &t->list, list) {
+		remote = stt_fdb_remote(t, fdb);
+		if (remote)
+			dst_cache_reset(&remote->cache);
+		hlist_for_each_entry(dest, &fdb->dests, node)
+			dst_cache_reset(&dest->remote->cache);
+	}
+	spin_unlock_bh(&t->lock);
+}
+
+/**
+ * stt_fdb_set_default() - change the device's own destination
+ * @stt: device with a forwarding database
+ * @old: the former one, or NULL
+ * @new: the new one, which differs, or NULL
+ *
+ * It is a destination of the all-zero address beside those that were appended
+ * to it, which stay.
+ *
+ * Context: process, RTNL held.
+ * Return: 0 or -ENOMEM, and then nothing has changed.
+ */
+int stt_fdb_set_default(struct stt_dev *stt, const struct stt_remote_id *old,
+			const struct stt_remote_id *new)
+{
+	return stt_fdb_change_default(rtnl_dereference(stt->fdb), old, new);
+}
+
+/* Commands */
+
+static int stt_fdb_parse_key(struct nlattr *attr, u64 *key,
+			     struct netlink_ext_ack *extack)
+{
+	if (!attr)
+		return 0;
+	if (nla_len(attr) == sizeof(u32)) {
+		*key = nla_get_u32(attr);
+		return 0;
+	}
+	if (nla_len(attr) == sizeof(u64)) {
+		*key = nla_get_u64(attr);
+		return 0;
+	}
+	NL_SET_ERR_MSG_ATTR(extack, attr,
+			    "Context ID (vni) must be 4 or 8 bytes long");
+	return -EINVAL;
+}
+
+static int stt_fdb_parse_dst(struct nlattr *attr, struct stt_fdb_request *rq,
+			     struct netlink_ext_ack *extack)
+{
+	if (!attr)
+		return 0;
+	rq->has_dst = true;
+	if (nla_len(attr) == sizeof(struct in_addr)) {
+		ipv6_addr_set_v4mapped(nla_get_in_addr(attr), &rq->remote.addr);
+		return 0;
+	}
+	if (nla_len(attr) == sizeof(struct in6_addr)) {
+		rq->remote.addr = nla_get_in6_addr(attr);
+		return 0;
+	}
+	NL_SET_ERR_MSG_ATTR(extack, attr,
+			    "Destination (dst) must be an IPv4 or IPv6 address");
+	return -EINVAL;
+}
+
+static int stt_fdb_parse_more(struct stt_dev *stt, struct nlattr *tb[],
+			      struct stt_fdb_request *rq,
+			      struct netlink_ext_ack *extack)
+{
+	if (tb[NDA_PORT]) {
+		if (nla_len(tb[NDA_PORT]) != sizeof(__be16) ||
+		    !nla_get_be16(tb[NDA_PORT])) {
+			NL_SET_ERR_MSG_ATTR(extack, tb[NDA_PORT],
+					    "Destination port (port) must be 1 to 65535");
+			return -EINVAL;
+		}
+		rq->remote.port = nla_get_be16(tb[NDA_PORT]);
+	}
+	if (tb[NDA_IFINDEX]) {
+		if (nla_len(tb[NDA_IFINDEX]) != sizeof(u32)) {
+			NL_SET_ERR_MSG_ATTR(extack, tb[NDA_IFINDEX],
+					    "Underlay device (via) must be a device index");
+			return -EINVAL;
+		}
+		rq->remote.ifindex = nla_get_u32(tb[NDA_IFINDEX]);
+		if (!__dev_get_by_index(stt->net, rq->remote.ifindex)) {
+			NL_SET_ERR_MSG_ATTR(extack, tb[NDA_IFINDEX],
+					    "No device with this index (via) in the namespace of the underlay");
+			return -ENODEV;
+		}
+	}
+	if (tb[NDA_NH_ID]) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[NDA_NH_ID],
+				    "Nexthop groups are not supported");
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+static int stt_fdb_check_family(const struct stt_conf *conf,
+				const struct stt_fdb_request *rq,
+				struct netlink_ext_ack *extack)
+{
+	const struct in6_addr *local = &conf->local;
+
+	if (!ipv6_addr_any(local) &&
+	    stt_addr_is_v4(local) != stt_addr_is_v4(&rq->remote.addr)) {
+		NL_SET_ERR_MSG(extack,
+			       "Destination (dst) must be of the address family of the local address");
+		return -EAFNOSUPPORT;
+	}
+	return 0;
+}
+
+static int stt_fdb_parse(struct stt_dev *stt, const struct ndmsg *ndm,
+			 struct nlattr *tb[], const u8 *mac, u16 vid,
+			 struct stt_fdb_request *rq,
+			 struct netlink_ext_ack *extack)
+{
+	const struct stt_conf *conf = &rtnl_dereference(stt->state)->conf;
+	u64 key = conf->key;
+	int err;
+
+	if (vid) {
+		NL_SET_ERR_MSG(extack,
+			       "VLANs are not supported in the FDB of the device itself");
+		return -EINVAL;
+	}
+	err = stt_fdb_parse_key(tb[NDA_SRC_VNI], &key, extack);
+	if (err)
+		return err;
+	if (key != conf->key && !conf->external) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[NDA_SRC_VNI],
+				    "A source Context ID (src_vni) requires an external device");
+		return -EINVAL;
+	}
+	memset(rq, 0, sizeof(*rq));
+	rq->id = stt_fdb_id(mac, key);
+	rq->remote.key = key;
+	rq->remote.port = conf->port;
+	rq->state = ndm->ndm_state;
+	rq->flags = ndm->ndm_flags & ~NTF_SELF;
+	err = stt_fdb_parse_key(tb[NDA_VNI], &rq->remote.key, extack);
+	if (err)
+		return err;
+	err = stt_fdb_parse_dst(tb[NDA_DST], rq, extack);
+	if (err)
+		return err;
+	err = stt_fdb_parse_more(stt, tb, rq, extack);
+	if (err || !rq->has_dst)
+		return err;
+	return stt_fdb_check_family(conf, rq, extack);
+}
+
+/**
+ * stt_fdb_add() - ndo_fdb_add
+ * @ndm: message
+ * @tb: attributes, unchecked
+ * @dev: stt device
+ * @mac: MAC address
+ * @vid: VLAN, must be 0
+ * @nlflags: NLM_F_*
+ * @notified: set to true, for whoever listens is told here; NULL if the core
+ *	tells them in any case
+ * @extack: told what is wrong
+ *
+ * Return: 0 or a negative error.
+ */
+int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
+		const unsigned char *mac, u16 vid, u16 nlflags, bool *notified,
+		struct netlink_ext_ack *extack)
+{
+	struct stt_dev *stt = netdev_priv(dev);
+	struct stt_fdb_request rq;
+	struct stt_fdb_table *t;
+	struct stt_fdb *fdb;
+	int err;
+
+	if (!(ndm->ndm_state & (NUD_PERMANENT | NUD_REACHABLE | NUD_NOARP))) {
+		NL_SET_ERR_MSG(extack,
+			       "State must be permanent, static or dynamic");
+		return -EINVAL;
+	}
+	err = stt_fdb_parse(stt, ndm, tb, mac, vid, &rq, extack);
+	if (err)
+		return err;
+	if (!rq.has_dst || ipv6_addr_any(&rq.remote.addr)) {
+		NL_SET_ERR_MSG(extack, "A destination address (dst) is required");
+		return -EINVAL;
+	}
+	rq.nlflags = nlflags;
+	err = stt_dev_go_multipoint(stt, extack);
+	if (err)
+		return err;
+
+	t = rtnl_dereference(stt->fdb);
+	spin_lock_bh(&t->lock);
+	fdb = rhashtable_lookup_fast(&t->entries, &rq.id, stt_fdb_params);
+	if (fdb)
+		err = stt_fdb_update(t, fdb, &rq, extack);
+	else if (nlflags & NLM_F_CREATE)
+		err = stt_fdb_create(t, &rq, &fdb) ?: 1;
+	else
+		err = -ENOENT;
+	if (err > 0) {
+		if (notified)
+			stt_fdb_notify(stt, fdb, stt_fdb_chosen(t, fdb, &rq),
+				       RTM_NEWNEIGH);
+		err = 0;
+	}
+	spin_unlock_bh(&t->lock);
+	if (notified)
+		*notified = true;
+	return err;
+}
+
+/**
+ * stt_fdb_del() - ndo_fdb_del
+ * @ndm: message
+ * @tb: attributes, unchecked
+ * @dev: stt device
+ * @mac: MAC address
+ * @vid: VLAN, must be 0
+ * @notified: as for stt_fdb_add()
+ * @extack: told what is wrong
+ *
+ * Return: 0 or a negative error: -ENOENT if there is no such entry or it has
+ * no such destination.
+ */
+int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
+		const unsigned char *mac, u16 vid, bool *notified,
+		struct netlink_ext_ack *extack)
+{
+	struct stt_dev *stt = netdev_priv(dev);
+	struct stt_fdb_request rq;
+	struct stt_fdb_table *t;
+	struct stt_dest *dest;
+	struct stt_fdb *fdb;
+	int err;
+
+	err = stt_fdb_parse(stt, ndm, tb, mac, vid, &rq, extack);
+	if (err)
+		return err;
+	t = rtnl_dereference(stt->fdb);
+	if (!t)
+		return -ENOENT;
+
+	err = -ENOENT;
+	spin_lock_bh(&t->lock);
+	fdb = rhashtable_lookup_fast(&t->entries, &rq.id, stt_fdb_params);
+	if (!fdb)
+		goto unlock;
+	if (rq.has_dst && !stt_fdb_is_unicast(fdb)) {
+		dest = stt_fdb_find_dest(fdb, &rq.remote);
+		if (!dest)
+			goto unlock;
+		err = 0;
+		if (fdb->dests.first != &dest->node || dest->node.next) {
+			if (notified)
+				stt_fdb_notify(stt, fdb, dest->remote,
+					       RTM_DELNEIGH);
+			stt_fdb_drop_dest(t, dest);
+			goto unlock;
+		}
+	} else if (rq.has_dst && memcmp(&stt_fdb_remote(t, fdb)->id,
+					&rq.remote, sizeof(rq.remote))) {
+		goto unlock;
+	}
+	stt_fdb_remove(t, fdb, notified);
+	err = 0;
+unlock:
+	spin_unlock_bh(&t->lock);
+	if (notified)
+		*notified = true;
+	return err;
+}
+
+static bool stt_fdb_flush_match(struct stt_fdb_table *t,
+				const struct stt_fdb *fdb,
+				const struct stt_fdb_filter *filter)
+{
+	return (fdb->state & filter->state_mask) == filter->state &&
+	       (fdb->flags & filter->flags_mask) == filter->flags;
+}
+
+/**
+ * stt_fdb_flush() - remove many entries at once
+ * @dev: stt device
+ * @filter: which ones
+ *
+ * There is no message for each entry: a flush of a large table would only
+ * overrun those who listen. Whoever flushes knows that it happened.
+ *
+ * Return: 0.
+ */
+int stt_fdb_flush(struct net_device *dev, const struct stt_fdb_filter *filter)
+{
+	struct stt_dev *stt = netdev_priv(dev);
+	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
+	struct stt_fdb *fdb, *next;
+
+	if (!t)
+		return 0;
+	spin_lock_bh(&t->lock);
+	list_for_each_entry_safe(fdb, next, &t->list, list)
+		if (!is_zero_ether_addr(fdb->id.mac) &&
+		    stt_fdb_flush_match(t, fdb, filter))
+			stt_fdb_remove(t, fdb, false);
+	spin_unlock_bh(&t->lock);
+	return 0;
+}
+
+/**
+ * stt_fdb_dump() - ndo_fdb_dump
+ * @skb: to fill
+ * @cb: state of the dump
+ * @dev: stt device
+ * @filter_dev: unused
+ * @idx: counts what was there to dump, filled in or not
+ *
+ * Return: 0 or -EMSGSIZE if @skb is full.
+ */
+int stt_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
+		 struct net_device *dev, struct net_device *filter_dev,
+		 int *idx)
+{
+	struct stt_dev *stt = netdev_priv(dev);
+	const struct stt_remote *remote;
+	struct stt_fdb_table *t;
+	struct stt_dest *dest;
+	struct stt_fdb *fdb;
+	int err = 0;
+
+	rcu_read_lock();
+	t = rcu_dereference(stt->fdb);
+	if (!t)
+		goto unlock;
+	list_for_each_entry_rcu(fdb, &t->list, list) {
+		remote = rcu_dereference(fdb->remote);
+		if (remote) {
+			if (*idx >= stt_compat_fdb_dump_idx(cb))
+				err = stt_fdb_fill(skb, stt, fdb, remote,
+						   NETLINK_CB(cb->skb).portid,
+						   cb->nlh->nlmsg_seq,
+						   RTM_NEWNEIGH, NLM_F_MULTI);
+			if (err)
+				goto unlock;
+			(*idx)++;
+			continue;
+		}
+		hlist_for_each_entry_rcu(dest, &fdb->dests, node) {
+			if (*idx >= stt_compat_fdb_dump_idx(cb))
+				err = stt_fdb_fill(skb, stt, fdb, dest->remote,
+						   NETLINK_CB(cb->skb).portid,
+						   cb->nlh->nlmsg_seq,
+						   RTM_NEWNEIGH, NLM_F_MULTI);
+			if (err)
+				goto unlock;
+			(*idx)++;
+		}
+	}
+unlock:
+	rcu_read_unlock();
+	return err;
+}
+
+/**
+ * stt_fdb_get() - ndo_fdb_get
+ * @skb: to fill
+ * @tb: attributes
+ * @dev: stt device
+ * @mac: MAC address
+ * @vid: VLAN, must be 0
+ * @portid: who asks
+ * @seq: sequence number of the question
+ * @extack: told what is wrong
+ *
+ * Return: 0 or a negative error: -ENOENT if there is no such entry.
+ */
+int stt_fdb_get(struct sk_buff *skb, struct nlattr *tb[],
+		struct net_device *dev, const unsigned char *mac, u16 vid,
+		u32 portid, u32 seq, struct netlink_ext_ack *extack)
+{
+	struct stt_dev *stt = netdev_priv(dev);
+	const struct stt_remote *remote;
+	u64 key = stt->id.key;
+	struct stt_fdb_table *t;
+	struct stt_fdb_id id;
+	struct stt_fdb *fdb;
+	int err;
+
+	err = stt_fdb_parse_key(tb[NDA_SRC_VNI] ?: tb[NDA_VNI], &key, extack);
+	if (err)
+		return err;
+	id = stt_fdb_id(mac, key);
+	rcu_read_lock();
+	t = rcu_dereference(stt->fdb);
+	fdb = t ? rhashtable_lookup(&t->entries, &id, stt_fdb_params) : NULL;
+	if (!fdb) {
+		NL_SET_ERR_MSG(extack, "No FDB entry for this address");
+		err = -ENOENT;
+		goto unlock;
+	}
+	remote = rcu_dereference(fdb->remote);
+	if (!remote && !hlist_empty(&fdb->dests))
+		remote = hlist_entry_safe(rcu_dereference(hlist_first_rcu(&fdb->dests)),
+					  struct stt_dest, node)->remote;
+	err = remote ? stt_fdb_fill(skb, stt, fdb, remote, portid, seq,
+				    RTM_NEWNEIGH, 0) : -ENOENT;
+unlock:
+	rcu_read_unlock();
+	return err;
+}
