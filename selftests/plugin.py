@@ -28,13 +28,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Part of the ABI: numbers are written out here and not read from the header.
 (KEY, REMOTE, REMOTE6, LOCAL, LOCAL6, LINK, PORT, PORT_RANGE, TTL, TTL_INHERIT,
  TOS, DF, LABEL, COLLECT_METADATA, LEARNING, AGEING, LIMIT, CSUM_TRUST,
- VLAN_COMPAT, KEYBASE) = range(1, 21)
-IFLA_STT_MAX = 20
+ VLAN_COMPAT, KEYBASE, DSCP_COPY) = range(1, 22)
+IFLA_STT_MAX = 21
 
 # Counters by attribute type; 0 is padding.
 XSTATS = ("", "tx_no_route", "tx_loop", "tx_too_long", "tx_bad_inner",
-          "tx_no_remote", "tx_no_mem", "rx_down", "rx_short", "rx_bad_flags",
-          "rx_bad_offload", "rx_bad_mss", "rx_bad_mac", "rx_ecn", "rx_no_mem")
+          "tx_no_remote", "tx_no_mem", "tx_no_metadata", "rx_down",
+          "rx_short", "rx_bad_flags", "rx_bad_offload", "rx_bad_mss",
+          "rx_bad_mac", "rx_ecn", "rx_no_mem")
 
 RTM_NEWLINK = 16
 NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
@@ -266,6 +267,8 @@ SENT = [
     ("nocsumtrust", [(CSUM_TRUST, u8(0))]),
     ("vlancompat", [(VLAN_COMPAT, u8(1))]),
     ("novlancompat", [(VLAN_COMPAT, u8(0))]),
+    ("dscpcopy", [(DSCP_COPY, u8(1))]),
+    ("nodscpcopy", [(DSCP_COPY, u8(0))]),
     ("external keybase 0x11223344",
      [(COLLECT_METADATA, u8(1)), (KEYBASE, u32(0x11223344))]),
     ("id 0x1122334455667788 remote 10.0.0.2 local 10.0.0.1 dev lo "
@@ -396,6 +399,7 @@ PRINTED = [
      "csumtrust novlancompat", {"csumtrust": True, "vlancompat": False}),
     ([(CSUM_TRUST, u8(0)), (VLAN_COMPAT, u8(1))],
      "nocsumtrust vlancompat", {"csumtrust": False, "vlancompat": True}),
+    ([(DSCP_COPY, u8(1))], "dscpcopy", {"dscpcopy": True}),
 ]
 
 # All at once, in the order of the header; the text has an order of its own.
@@ -406,12 +410,13 @@ EVERYTHING = [
     (TOS, u8(0x28)), (DF, u8(2)), (LABEL, be32(0xabcde)),
     (COLLECT_METADATA, u8(0)), (LEARNING, u8(1)), (AGEING, u32(60)),
     (LIMIT, u32(7)), (CSUM_TRUST, u8(0)), (VLAN_COMPAT, u8(1)),
-    (KEYBASE, u32(0)),
+    (KEYBASE, u32(0)), (DSCP_COPY, u8(1)),
 ]
 EVERYTHING_TEXT = (
     "id 0x1122334455667788 remote 10.0.0.2 local 10.0.0.1 dev lo "
     "srcport 50000 60000 dstport 7472 ttl 9 tos 0x28 df inherit "
-    "flowlabel 0xabcde learning ageing 60 maxaddress 7 nocsumtrust vlancompat")
+    "flowlabel 0xabcde learning ageing 60 maxaddress 7 nocsumtrust vlancompat "
+    "dscpcopy")
 
 
 def check(good, *why):
@@ -424,7 +429,7 @@ def check_usage(text):
     words = set(re.findall(r"[a-z]+", text))
     for word in ("id key vni remote group local dev dstport srcport ttl tos "
                  "dsfield df flowlabel external learning ageing maxaddress "
-                 "csumtrust vlancompat keybase").split():
+                 "csumtrust vlancompat dscpcopy keybase").split():
         check(word in words, "usage lacks", word)
 
 
@@ -583,7 +588,7 @@ def test_xstats(ip):
     """counters: all as JSON, those that count as text, with -s only"""
     values = [(KEY, u64(7))]
     some = [(0, b""), (1, u64(2**64 - 1)), (2, u64(0)), (0, b""),
-            (14, u64(5))]
+            (XSTATS.index("rx_no_mem"), u64(5))]
     some_text = "dropped: tx_no_route 18446744073709551615 rx_no_mem 5 "
     message = link_message(values, some)
     check(ip.text(message) == "id 7 ", "text without -s")

@@ -42,6 +42,7 @@ static const char * const stt_xstats_names[] = {
 	[STT_XSTATS_TX_BAD_INNER]	= "tx_bad_inner",
 	[STT_XSTATS_TX_NO_REMOTE]	= "tx_no_remote",
 	[STT_XSTATS_TX_NO_MEM]		= "tx_no_mem",
+	[STT_XSTATS_TX_NO_METADATA]	= "tx_no_metadata",
 	[STT_XSTATS_RX_DOWN]		= "rx_down",
 	[STT_XSTATS_RX_SHORT]		= "rx_short",
 	[STT_XSTATS_RX_BAD_FLAGS]	= "rx_bad_flags",
@@ -397,6 +398,7 @@ static const struct stt_option stt_options[] = {
 		   "unlimited"),
 	STT_FLAG("csumtrust", IFLA_STT_CSUM_TRUST),
 	STT_FLAG("vlancompat", IFLA_STT_VLAN_COMPAT),
+	STT_FLAG("dscpcopy", IFLA_STT_DSCP_COPY),
 };
 
 static void stt_explain(FILE *f)
@@ -409,6 +411,7 @@ static void stt_explain(FILE *f)
 	      "		[ [no]learning ] [ ageing SECONDS ]\n"
 	      "		[ maxaddress NUMBER ]\n"
 	      "		[ [no]csumtrust ] [ [no]vlancompat ]\n"
+	      "		[ [no]dscpcopy ]\n"
 	      "\n"
 	      "Where:	ID	:= 0..18446744073709551615 (or key ID, vni ID)\n"
 	      "	HI32	:= 0..4294967295, upper half of every ID\n"
@@ -712,6 +715,7 @@ static void stt_print_opt(struct link_util *lu __maybe_unused,
 	stt_print_fdb(tb);
 	stt_print_bool(tb, IFLA_STT_CSUM_TRUST, "csumtrust");
 	stt_print_bool(tb, IFLA_STT_VLAN_COMPAT, "vlancompat");
+	stt_print_bool(tb, IFLA_STT_DSCP_COPY, "dscpcopy");
 }
 
 /*
