@@ -308,3 +308,7 @@ enum stt_frame_fault stt_frame_decode(struct sk_buff *skb,
 	}
 	return STT_FRAME_OK;
 }
+
+#ifdef DEBUG
+#include "stt_frame_test.c"
+#endif

@@ -182,6 +182,9 @@ static int __init stt_module_init(void)
 	err = stt_reasm_cache_init();
 	if (err)
 		return err;
+	err = stt_reasm_selftest() ?: stt_frame_selftest();
+	if (err)
+		goto err_cache_exit;
 	err = register_pernet_subsys(&stt_net_ops);
 	if (err)
 		goto err_cache_exit;

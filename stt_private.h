@@ -156,6 +156,14 @@ struct sk_buff *stt_reasm_add(struct stt_reasm *r, struct sk_buff *skb,
 			      struct stt_segment *seg,
 			      enum stt_reasm_verdict *verdict);
 
+#ifdef DEBUG
+int stt_reasm_selftest(void);
+int stt_frame_selftest(void);
+#else
+static inline int stt_reasm_selftest(void) { return 0; }
+static inline int stt_frame_selftest(void) { return 0; }
+#endif
+
 /* stt_skb.c */
 
 int stt_skb_own(struct sk_buff *skb);

@@ -508,3 +508,7 @@ void stt_reasm_cache_exit(void)
 {
 	kmem_cache_destroy(stt_frame_cache);
 }
+
+#ifdef DEBUG
+#include "stt_reasm_test.c"
+#endif
