@@ -702,7 +702,16 @@ static void stt_dev_uninit(struct net_device *dev)
 
 static int stt_dev_open(struct net_device *dev)
 {
-	return stt_group_join(netdev_priv(dev));
+	struct stt_dev *stt = netdev_priv(dev);
+	struct net_device *lower = stt_xmit_lower(stt);
+
+	/*
+	 * LRO may join segments of different frames, which only ACK tells
+	 * apart (section 3.2). GRO looks at ACK, and does not need it.
+	 */
+	if (lower)
+		dev_disable_lro(lower);
+	return stt_group_join(stt);
 }
 
 static int stt_dev_stop(struct net_device *dev)
@@ -766,6 +775,20 @@ static void stt_get_drvinfo(struct net_device *dev,
 	strscpy(info->driver, "stt", sizeof(info->driver));
 }
 
+/* As fast as the device below, if there is one. */
+static int stt_get_link_ksettings(struct net_device *dev,
+				  struct ethtool_link_ksettings *cmd)
+{
+	struct net_device *lower = stt_xmit_lower(netdev_priv(dev));
+
+	if (lower)
+		return __ethtool_get_link_ksettings(lower, cmd);
+	cmd->base.duplex = DUPLEX_FULL;
+	cmd->base.port = PORT_OTHER;
+	cmd->base.speed = SPEED_UNKNOWN;
+	return 0;
+}
+
 static int stt_get_sset_count(struct net_device *dev, int sset)
 {
 	return sset == ETH_SS_STATS ? STT_XSTATS_MAX : -EOPNOTSUPP;
@@ -794,6 +817,7 @@ static void stt_get_ethtool_stats(struct net_device *dev,
 static const struct ethtool_ops stt_ethtool_ops = {
 	.get_drvinfo		= stt_get_drvinfo,
 	.get_link		= ethtool_op_get_link,
+	.get_link_ksettings	= stt_get_link_ksettings,
 	.get_sset_count		= stt_get_sset_count,
 	.get_strings		= stt_get_strings,
 	.get_ethtool_stats	= stt_get_ethtool_stats,

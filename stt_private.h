@@ -550,6 +550,7 @@ struct stt_net *stt_pernet(const struct net *net);
 void stt_xmit_init(void);
 netdev_tx_t stt_xmit(struct sk_buff *skb, struct net_device *dev);
 int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb);
+struct net_device *stt_xmit_lower(struct stt_dev *stt);
 
 /* stt_recv.c */
 

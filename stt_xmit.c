@@ -10,6 +10,7 @@
 #include <linux/etherdevice.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
+#include <linux/rtnetlink.h>
 #include <linux/tcp.h>
 #include <net/dst_cache.h>
 #include <net/dst_metadata.h>
@@ -109,8 +110,7 @@ static bool stt_path_is_v4(const struct stt_path *path)
 	return stt_addr_is_v4(&path->daddr);
 }
 
-static int stt_route_v4(struct stt_dev *stt, const struct sk_buff *skb,
-			struct stt_path *path)
+static int stt_route_v4(struct stt_dev *stt, u32 mark, struct stt_path *path)
 {
 	struct flowi4 fl4 = {};
 	struct rtable *rt;
@@ -125,7 +125,7 @@ static int stt_route_v4(struct stt_dev *stt, const struct sk_buff *skb,
 		}
 	}
 	fl4.flowi4_oif = path->oif;
-	fl4.flowi4_mark = skb->mark;
+	fl4.flowi4_mark = mark;
 	fl4.flowi4_proto = IPPROTO_TCP;
 	fl4.daddr = stt_addr_v4(&path->daddr);
 	if (!ipv6_addr_any(&path->saddr))
@@ -143,8 +143,7 @@ static int stt_route_v4(struct stt_dev *stt, const struct sk_buff *skb,
 	return 0;
 }
 
-static int stt_route_v6(struct stt_dev *stt, const struct sk_buff *skb,
-			struct stt_path *path)
+static int stt_route_v6(struct stt_dev *stt, u32 mark, struct stt_path *path)
 {
 	struct flowi6 fl6 = {};
 	struct dst_entry *dst;
@@ -157,7 +156,7 @@ static int stt_route_v6(struct stt_dev *stt, const struct sk_buff *skb,
 		}
 	}
 	fl6.flowi6_oif = path->oif;
-	fl6.flowi6_mark = skb->mark;
+	fl6.flowi6_mark = mark;
 	fl6.flowi6_proto = IPPROTO_TCP;
 	fl6.daddr = path->daddr;
 	fl6.saddr = path->saddr;
@@ -175,13 +174,12 @@ static int stt_route_v6(struct stt_dev *stt, const struct sk_buff *skb,
 }
 
 /* Find the route; on success @path holds a reference to it. */
-static int stt_route(struct stt_dev *stt, const struct sk_buff *skb,
-		     struct stt_path *path)
+static int stt_route(struct stt_dev *stt, u32 mark, struct stt_path *path)
 {
 	int err;
 
-	err = stt_path_is_v4(path) ? stt_route_v4(stt, skb, path) :
-				     stt_route_v6(stt, skb, path);
+	err = stt_path_is_v4(path) ? stt_route_v4(stt, mark, path) :
+				     stt_route_v6(stt, mark, path);
 	if (err)
 		return err;
 	if (unlikely(path->dst->dev == stt->dev)) {
@@ -419,7 +417,7 @@ static void stt_xmit_path(struct stt_dev *stt, struct sk_buff *skb,
 	bool autolabel;
 	int cause, err;
 
-	err = stt_route(stt, skb, path);
+	err = stt_route(stt, skb->mark, path);
 	if (unlikely(err)) {
 		stt_dev_drop(stt, skb, err == -ELOOP ? STT_XSTATS_TX_LOOP :
 						       STT_XSTATS_TX_NO_ROUTE);
@@ -558,7 +556,7 @@ int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb)
 				       conf->sport_max + 1, true);
 	if (!stt_path_set_metadata(conf, skb, info, &path))
 		goto unlock;
-	err = stt_route(stt, skb, &path);
+	err = stt_route(stt, skb->mark, &path);
 	if (err)
 		goto unlock;
 	dst_release(path.dst);
@@ -571,4 +569,32 @@ int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb)
 unlock:
 	rcu_read_unlock();
 	return err;
+}
+
+/**
+ * stt_xmit_lower() - the underlay device that frames leave by
+ * @stt: the device
+ *
+ * Context: process, RTNL held.
+ * Return: the device, or NULL if there is none or it depends on the frame.
+ */
+struct net_device *stt_xmit_lower(struct stt_dev *stt)
+{
+	const struct stt_conf *conf = &rtnl_dereference(stt->state)->conf;
+	struct stt_path path = {
+		.saddr = conf->local,
+		.daddr = conf->remote,
+		.dport = conf->port,
+		.oif = conf->link,
+	};
+	struct net_device *lower;
+
+	if (conf->link)
+		return __dev_get_by_index(stt->net, conf->link);
+	if (ipv6_addr_any(&conf->remote) || stt_route(stt, 0, &path))
+		return NULL;
+	/* With RTNL held it does not go away when the route does. */
+	lower = path.dst->dev;
+	dst_release(path.dst);
+	return lower;
 }
