@@ -527,7 +527,6 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 					NULL : &state->remote.id);
 		if (err)
 			goto err_unregister;
-		stt_fdb_restart_ageing(stt, conf->ageing);
 	}
 	err = stt_tunnel_insert(sn, stt);
 	if (err)

@@ -31,6 +31,9 @@
 #define STT_AGE_INTERVAL_MIN	(HZ / 10)
 #define STT_AGE_INTERVAL_MAX	(10 * HZ)
 
+/* Entries removed before others get the lock and the CPU. */
+#define STT_FDB_BATCH		256
+
 /**
  * struct stt_fdb_id - what an entry is found by
  * @key: Context ID
@@ -652,8 +655,8 @@ static void stt_fdb_age(struct work_struct *work)
 	struct stt_fdb_table *t = container_of(to_delayed_work(work),
 					       struct stt_fdb_table, ageing);
 	struct stt_fdb *fdb, *next;
-	unsigned long age, last;
-	unsigned int ageing;
+	unsigned int ageing, batch = 0;
+	unsigned long age, last, delay;
 
 	rcu_read_lock();
 	ageing = rcu_dereference(t->stt->state)->conf.ageing;
@@ -669,11 +672,15 @@ static void stt_fdb_age(struct work_struct *work)
 		last = READ_ONCE(fdb->updated);
 		if (time_after(READ_ONCE(fdb->used), last))
 			last = READ_ONCE(fdb->used);
-		if (time_after_eq(jiffies, last + age))
-			stt_fdb_remove(t, fdb, true);
+		if (time_before(jiffies, last + age))
+			continue;
+		stt_fdb_remove(t, fdb, true);
+		if (++batch == STT_FDB_BATCH)
+			break;
 	}
 	spin_unlock_bh(&t->lock);
-	schedule_delayed_work(&t->ageing, stt_age_interval(ageing));
+	delay = batch == STT_FDB_BATCH ? 0 : stt_age_interval(ageing);
+	schedule_delayed_work(&t->ageing, delay);
 }
 
 /* Transmission */
@@ -768,6 +775,22 @@ unlock:
 }
 
 /**
+ * stt_fdb_restart_ageing() - act on a change of the ageing time
+ * @stt: the device
+ * @ageing: lifetime of a learned entry in seconds, 0 for ever
+ */
+void stt_fdb_restart_ageing(struct stt_dev *stt, unsigned int ageing)
+{
+	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
+
+	if (!t)
+		return;
+	cancel_delayed_work(&t->ageing);
+	if (ageing)
+		schedule_delayed_work(&t->ageing, stt_age_interval(ageing));
+}
+
+/**
  * stt_fdb_open() - give a device a forwarding database
  * @stt: the device, which has none yet
  * @remote: the device's own destination, or NULL
@@ -799,6 +822,7 @@ int stt_fdb_open(struct stt_dev *stt, const struct stt_remote_id *remote)
 			goto err_destroy_remotes;
 	}
 	rcu_assign_pointer(stt->fdb, t);
+	stt_fdb_restart_ageing(stt, rtnl_dereference(stt->state)->conf.ageing);
 	return 0;
 
 err_destroy_remotes:
@@ -808,6 +832,36 @@ err_destroy_entries:
 err_free:
 	kfree(t);
 	return err;
+}
+
+static bool stt_fdb_matches(const struct stt_fdb *fdb,
+			    const struct stt_fdb_filter *filter)
+{
+	return !is_zero_ether_addr(fdb->id.mac) &&
+	       (fdb->state & filter->state_mask) == filter->state &&
+	       (fdb->flags & filter->flags_mask) == filter->flags;
+}
+
+/* Remove what matches, or everything, a batch at a time; nobody is told. */
+static void stt_fdb_remove_all(struct stt_fdb_table *t,
+			       const struct stt_fdb_filter *filter)
+{
+	struct stt_fdb *fdb, *next;
+	unsigned int batch;
+
+	do {
+		batch = 0;
+		spin_lock_bh(&t->lock);
+		list_for_each_entry_safe(fdb, next, &t->list, list) {
+			if (filter && !stt_fdb_matches(fdb, filter))
+				continue;
+			stt_fdb_remove(t, fdb, false);
+			if (++batch == STT_FDB_BATCH)
+				break;
+		}
+		spin_unlock_bh(&t->lock);
+		cond_resched();
+	} while (batch == STT_FDB_BATCH);
 }
 
 /**
@@ -821,15 +875,11 @@ err_free:
 void stt_fdb_clear(struct stt_dev *stt)
 {
 	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
-	struct stt_fdb *fdb, *next;
 
 	if (!t)
 		return;
 	cancel_delayed_work_sync(&t->ageing);
-	spin_lock_bh(&t->lock);
-	list_for_each_entry_safe(fdb, next, &t->list, list)
-		stt_fdb_remove(t, fdb, false);
-	spin_unlock_bh(&t->lock);
+	stt_fdb_remove_all(t, NULL);
 }
 
 /**
@@ -845,20 +895,6 @@ void stt_fdb_free(struct stt_dev *stt)
 	rhashtable_destroy(&t->entries);
 	rhashtable_destroy(&t->remotes);
 	kfree(t);
-}
-
-/**
- * stt_fdb_restart_ageing() - act on a change of the ageing time
- * @stt: the device
- * @ageing: lifetime of a learned entry in seconds, 0 for ever
- */
-void stt_fdb_restart_ageing(struct stt_dev *stt, unsigned int ageing)
-{
-	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
-
-	if (t && ageing)
-		mod_delayed_work(system_wq, &t->ageing,
-				 stt_age_interval(ageing));
 }
 
 /**
@@ -1156,38 +1192,25 @@ unlock:
 	return err;
 }
 
-static bool stt_fdb_flush_match(struct stt_fdb_table *t,
-				const struct stt_fdb *fdb,
-				const struct stt_fdb_filter *filter)
-{
-	return (fdb->state & filter->state_mask) == filter->state &&
-	       (fdb->flags & filter->flags_mask) == filter->flags;
-}
-
 /**
  * stt_fdb_flush() - remove many entries at once
  * @dev: stt device
  * @filter: which ones
  *
  * There is no message for each entry: a flush of a large table would only
- * overrun those who listen. Whoever flushes knows that it happened.
+ * overrun those who listen. Whoever flushes knows that it happened. The
+ * all-zero address is no entry of this kind and stays.
  *
+ * Context: process, RTNL held.
  * Return: 0.
  */
 int stt_fdb_flush(struct net_device *dev, const struct stt_fdb_filter *filter)
 {
 	struct stt_dev *stt = netdev_priv(dev);
 	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
-	struct stt_fdb *fdb, *next;
 
-	if (!t)
-		return 0;
-	spin_lock_bh(&t->lock);
-	list_for_each_entry_safe(fdb, next, &t->list, list)
-		if (!is_zero_ether_addr(fdb->id.mac) &&
-		    stt_fdb_flush_match(t, fdb, filter))
-			stt_fdb_remove(t, fdb, false);
-	spin_unlock_bh(&t->lock);
+	if (t)
+		stt_fdb_remove_all(t, filter);
 	return 0;
 }
 
