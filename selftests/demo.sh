@@ -26,7 +26,7 @@ finish()
 	exit $rc
 }
 trap finish EXIT
-trap 'echo "demo failed at line $LINENO: $BASH_COMMAND" >&2' ERR
+trap 'echo "failed in line $LINENO: $BASH_COMMAND" >&2' ERR
 
 heading()
 {
