@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
+# timeout: 600
 """The conformance statements of STT, one test each, reported by number.
 
 Run as root with the module loaded. STT_PLUGIN_DIR names the directory of the

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
+# timeout: 240
 """Property of reassembly: a frame comes out whole and unchanged or not at all.
 
 Random frames are cut at random places and sent in random order, interleaved,

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
+# timeout: 240
 """Replays captures of another implementation against the module.
 
 Every frame of every capture must come out of the device byte for byte, with

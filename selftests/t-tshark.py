@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
+# timeout: 240
 """An independent decoder reads what traffic of two VMs leaves on the underlay
 and has no complaint, neither about the segments nor about what is in them.
 Run as root with the module loaded, and with tshark.
