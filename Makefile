@@ -107,7 +107,7 @@ dkms-install:
 	cp -r $(SOURCES) LICENSE $(DKMSDIR)/
 	sed 's/@VERSION@/$(VERSION)/' packaging/dkms/dkms.conf.in \
 		>$(DKMSDIR)/dkms.conf
-	$(if $(DESTDIR),,dkms install stt/$(VERSION))
+	$(if $(DESTDIR),,dkms install -k $(KVER) stt/$(VERSION))
 
 clean:
 	rm -rf $(BUILD) stt.ko

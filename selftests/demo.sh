@@ -49,8 +49,8 @@ capture()
 	local ns=$1 dev=$2 file=$3
 
 	shift 3
-	ip netns exec "$ns" tcpdump -n --immediate-mode -U -i "$dev" -w "$work/$file" \
-		"$@" 2>"$work/$file.log" &
+	ip netns exec "$ns" tcpdump -n --immediate-mode -U -i "$dev" \
+		-w "$work/$file" "$@" 2>"$work/$file.log" &
 	captures+=($!)
 	busywait 10 grep -q 'listening on' "$work/$file.log" >/dev/null
 }
