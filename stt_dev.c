@@ -10,6 +10,7 @@
 #include <linux/netdevice.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
+#include <linux/stt_genl.h>
 #include <net/dst_cache.h>
 #include <net/gro_cells.h>
 #include <net/ip.h>
@@ -618,6 +619,7 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 	stt_fdb_reset_routes(stt);
 	if (old->conf.ageing != conf->ageing)
 		stt_fdb_restart_ageing(stt, conf->ageing);
+	stt_event_dev(stt, STT_CMD_DEV_CHANGE_NTF);
 	call_rcu(&old->rcu, stt_state_free);
 	return 0;
 

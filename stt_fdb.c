@@ -20,6 +20,7 @@
 #include <linux/rculist.h>
 #include <linux/rtnetlink.h>
 #include <linux/slab.h>
+#include <linux/stt_genl.h>
 #include <net/ipv6.h>
 #include <net/neighbour.h>
 #include <net/netlink.h>
@@ -205,6 +206,15 @@ static struct stt_remote *stt_fdb_remote(struct stt_fdb_table *t,
 					 lockdep_is_held(&t->lock));
 }
 
+/* Where a unicast address lives, :: for any other. */
+static struct in6_addr stt_fdb_addr(struct stt_fdb_table *t,
+				    const struct stt_fdb *fdb)
+{
+	const struct stt_remote *remote = stt_fdb_remote(t, fdb);
+
+	return remote ? remote->id.addr : in6addr_any;
+}
+
 /* Notification and dump */
 
 static int stt_fdb_put_dest(struct sk_buff *skb, const struct stt_dev *stt,
@@ -286,8 +296,32 @@ static size_t stt_fdb_msg_size(void)
 	       nla_total_size(sizeof(struct nda_cacheinfo));
 }
 
-static void stt_fdb_notify(struct stt_dev *stt, const struct stt_fdb *fdb,
-			   const struct stt_remote *remote, int type)
+/* Who is told of a change. */
+enum stt_fdb_tell {
+	STT_TELL_NOBODY,
+	STT_TELL_EVENTS,	/* but not neighbour listeners: the core does */
+	STT_TELL_ALL,
+};
+
+static struct stt_fdb_info stt_fdb_info(const struct stt_fdb *fdb,
+					const struct stt_remote *remote)
+{
+	struct stt_fdb_info info = {
+		.mac = fdb->id.mac,
+		.key = fdb->id.key,
+		.remote = &remote->id,
+		.used = READ_ONCE(fdb->used),
+		.updated = READ_ONCE(fdb->updated),
+		.state = fdb->state,
+		.flags = fdb->flags,
+	};
+
+	return info;
+}
+
+static void stt_fdb_notify_neigh(struct stt_dev *stt,
+				 const struct stt_fdb *fdb,
+				 const struct stt_remote *remote, int type)
 {
 	struct net *net = dev_net(stt->dev);
 	struct sk_buff *skb;
@@ -305,6 +339,24 @@ static void stt_fdb_notify(struct stt_dev *stt, const struct stt_fdb *fdb,
 	return;
 err:
 	rtnl_set_sk_err(net, RTNLGRP_NEIGH, -ENOBUFS);
+}
+
+/* @from is where the address was before, NULL or :: for nowhere else. */
+static void stt_fdb_notify(struct stt_dev *stt, const struct stt_fdb *fdb,
+			   const struct stt_remote *remote, int type,
+			   const struct in6_addr *from, enum stt_fdb_tell tell)
+{
+	bool moved = from && !ipv6_addr_any(from) &&
+		     !ipv6_addr_equal(from, &remote->id.addr);
+	struct stt_fdb_info info = stt_fdb_info(fdb, remote);
+
+	if (tell == STT_TELL_NOBODY)
+		return;
+	if (tell == STT_TELL_ALL)
+		stt_fdb_notify_neigh(stt, fdb, remote, type);
+	stt_event_fdb(stt, &info, moved ? from : NULL,
+		      type == RTM_DELNEIGH ? STT_CMD_FDB_DEL_NTF :
+		      moved ? STT_CMD_FDB_MOVE_NTF : STT_CMD_FDB_NEW_NTF);
 }
 
 /* Entries */
@@ -351,9 +403,9 @@ static void stt_fdb_drop_dest(struct stt_fdb_table *t, struct stt_dest *dest)
 	kfree_rcu(dest, rcu);
 }
 
-/* Take an entry out and free it; @notify for each of its destinations. */
+/* Take an entry out and free it; @tell of each of its destinations. */
 static void stt_fdb_remove(struct stt_fdb_table *t, struct stt_fdb *fdb,
-			   bool notify)
+			   enum stt_fdb_tell tell)
 {
 	struct stt_remote *remote = stt_fdb_remote(t, fdb);
 	struct stt_dest *dest;
@@ -366,14 +418,12 @@ static void stt_fdb_remove(struct stt_fdb_table *t, struct stt_fdb *fdb,
 	t->count--;
 	t->learned -= stt_fdb_is_learned(fdb);
 	if (remote) {
-		if (notify)
-			stt_fdb_notify(t->stt, fdb, remote, RTM_DELNEIGH);
+		stt_fdb_notify(t->stt, fdb, remote, RTM_DELNEIGH, NULL, tell);
 		stt_remote_put(t, remote);
 	}
 	hlist_for_each_entry_safe(dest, n, &fdb->dests, node) {
-		if (notify)
-			stt_fdb_notify(t->stt, fdb, dest->remote,
-				       RTM_DELNEIGH);
+		stt_fdb_notify(t->stt, fdb, dest->remote, RTM_DELNEIGH, NULL,
+			       tell);
 		stt_fdb_drop_dest(t, dest);
 	}
 	kfree_rcu(fdb, rcu);
@@ -572,7 +622,7 @@ static void stt_fdb_learn_new(struct stt_fdb_table *t,
 	fdb = rhashtable_lookup_fast(&t->entries, &rq->id, stt_fdb_params);
 	if (!fdb && !stt_fdb_create(t, rq, &fdb))
 		stt_fdb_notify(t->stt, fdb, stt_fdb_remote(t, fdb),
-			       RTM_NEWNEIGH);
+			       RTM_NEWNEIGH, NULL, STT_TELL_ALL);
 unlock:
 	spin_unlock(&t->lock);
 }
@@ -582,6 +632,7 @@ static void stt_fdb_learn_move(struct stt_fdb_table *t,
 			       const struct stt_fdb_request *rq)
 {
 	struct stt_remote *remote;
+	struct in6_addr from;
 	struct stt_fdb *fdb;
 
 	spin_lock(&t->lock);
@@ -591,9 +642,10 @@ static void stt_fdb_learn_move(struct stt_fdb_table *t,
 	remote = stt_remote_get(t, &rq->remote);
 	if (!remote)
 		goto unlock;
+	from = stt_fdb_addr(t, fdb);
 	stt_fdb_set_remote(t, fdb, remote);
 	WRITE_ONCE(fdb->updated, jiffies);
-	stt_fdb_notify(t->stt, fdb, remote, RTM_NEWNEIGH);
+	stt_fdb_notify(t->stt, fdb, remote, RTM_NEWNEIGH, &from, STT_TELL_ALL);
 unlock:
 	spin_unlock(&t->lock);
 }
@@ -674,7 +726,7 @@ static void stt_fdb_age(struct work_struct *work)
 			last = READ_ONCE(fdb->used);
 		if (time_before(jiffies, last + age))
 			continue;
-		stt_fdb_remove(t, fdb, true);
+		stt_fdb_remove(t, fdb, STT_TELL_ALL);
 		if (++batch == STT_FDB_BATCH)
 			break;
 	}
@@ -759,15 +811,16 @@ static int stt_fdb_change_default(struct stt_fdb_table *t,
 			goto unlock;
 		if (err)
 			stt_fdb_notify(t->stt, fdb, stt_fdb_chosen(t, fdb, &rq),
-				       RTM_NEWNEIGH);
+				       RTM_NEWNEIGH, NULL, STT_TELL_ALL);
 		err = 0;
 	}
 	dest = fdb && old ? stt_fdb_find_dest(fdb, old) : NULL;
 	if (dest) {
-		stt_fdb_notify(t->stt, fdb, dest->remote, RTM_DELNEIGH);
+		stt_fdb_notify(t->stt, fdb, dest->remote, RTM_DELNEIGH, NULL,
+			       STT_TELL_ALL);
 		stt_fdb_drop_dest(t, dest);
 		if (hlist_empty(&fdb->dests))
-			stt_fdb_remove(t, fdb, false);
+			stt_fdb_remove(t, fdb, STT_TELL_NOBODY);
 	}
 unlock:
 	spin_unlock_bh(&t->lock);
@@ -834,34 +887,84 @@ err_free:
 	return err;
 }
 
+/* The all-zero address goes only with destinations asked for by address. */
 static bool stt_fdb_matches(const struct stt_fdb *fdb,
 			    const struct stt_fdb_filter *filter)
 {
-	return !is_zero_ether_addr(fdb->id.mac) &&
-	       (fdb->state & filter->state_mask) == filter->state &&
-	       (fdb->flags & filter->flags_mask) == filter->flags;
+	if (is_zero_ether_addr(fdb->id.mac) && ipv6_addr_any(&filter->addr))
+		return false;
+	return (fdb->state & filter->state_mask) == filter->state &&
+	       (fdb->flags & filter->flags_mask) == filter->flags &&
+	       (!filter->by_key || fdb->id.key == filter->key);
+}
+
+/* Flush destinations from a list of them; true if none is left. */
+static bool stt_fdb_purge_dests(struct stt_fdb_table *t, struct stt_fdb *fdb,
+				const struct in6_addr *addr,
+				unsigned int *count)
+{
+	const struct stt_conf *conf = &rtnl_dereference(t->stt->state)->conf;
+	struct stt_dest *dest;
+	struct hlist_node *n;
+
+	/* The device's own remote is changed with the device. */
+	if (is_zero_ether_addr(fdb->id.mac) &&
+	    ipv6_addr_equal(addr, &conf->remote))
+		return false;
+	hlist_for_each_entry_safe(dest, n, &fdb->dests, node) {
+		if (!ipv6_addr_equal(&dest->remote->id.addr, addr))
+			continue;
+		stt_fdb_drop_dest(t, dest);
+		(*count)++;
+	}
+	return hlist_empty(&fdb->dests);
+}
+
+/* Flush an entry, or of several destinations those with an address. */
+static void stt_fdb_purge_one(struct stt_fdb_table *t, struct stt_fdb *fdb,
+			      const struct in6_addr *addr, unsigned int *count)
+{
+	const struct stt_remote *remote = stt_fdb_remote(t, fdb);
+	struct stt_dest *dest;
+
+	if (ipv6_addr_any(addr)) {
+		*count += !!remote;
+		hlist_for_each_entry(dest, &fdb->dests, node)
+			(*count)++;
+	} else if (remote) {
+		if (!ipv6_addr_equal(&remote->id.addr, addr))
+			return;
+		(*count)++;
+	} else if (!stt_fdb_purge_dests(t, fdb, addr, count)) {
+		return;
+	}
+	stt_fdb_remove(t, fdb, STT_TELL_NOBODY);
 }
 
 /* Remove what matches, or everything, a batch at a time; nobody is told. */
-static void stt_fdb_remove_all(struct stt_fdb_table *t,
-			       const struct stt_fdb_filter *filter)
+static unsigned int stt_fdb_remove_all(struct stt_fdb_table *t,
+				       const struct stt_fdb_filter *filter)
 {
+	unsigned int batch, before, count = 0;
 	struct stt_fdb *fdb, *next;
-	unsigned int batch;
 
 	do {
 		batch = 0;
 		spin_lock_bh(&t->lock);
 		list_for_each_entry_safe(fdb, next, &t->list, list) {
+			before = count;
 			if (filter && !stt_fdb_matches(fdb, filter))
 				continue;
-			stt_fdb_remove(t, fdb, false);
-			if (++batch == STT_FDB_BATCH)
+			stt_fdb_purge_one(t, fdb, filter ? &filter->addr :
+							   &in6addr_any,
+					  &count);
+			if (count != before && ++batch == STT_FDB_BATCH)
 				break;
 		}
 		spin_unlock_bh(&t->lock);
 		cond_resched();
 	} while (batch == STT_FDB_BATCH);
+	return count;
 }
 
 /**
@@ -1087,6 +1190,8 @@ int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *mac, u16 vid, u16 nlflags, bool *notified,
 		struct netlink_ext_ack *extack)
 {
+	enum stt_fdb_tell tell = notified ? STT_TELL_ALL : STT_TELL_EVENTS;
+	struct in6_addr from = in6addr_any;
 	struct stt_dev *stt = netdev_priv(dev);
 	struct stt_fdb_request rq;
 	struct stt_fdb_table *t;
@@ -1114,15 +1219,16 @@ int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	spin_lock_bh(&t->lock);
 	fdb = rhashtable_lookup_fast(&t->entries, &rq.id, stt_fdb_params);
 	if (fdb)
+		from = stt_fdb_addr(t, fdb);
+	if (fdb)
 		err = stt_fdb_update(t, fdb, &rq, extack);
 	else if (nlflags & NLM_F_CREATE)
 		err = stt_fdb_create(t, &rq, &fdb) ?: 1;
 	else
 		err = -ENOENT;
 	if (err > 0) {
-		if (notified)
-			stt_fdb_notify(stt, fdb, stt_fdb_chosen(t, fdb, &rq),
-				       RTM_NEWNEIGH);
+		stt_fdb_notify(stt, fdb, stt_fdb_chosen(t, fdb, &rq),
+			       RTM_NEWNEIGH, &from, tell);
 		err = 0;
 	}
 	spin_unlock_bh(&t->lock);
@@ -1148,6 +1254,7 @@ int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *mac, u16 vid, bool *notified,
 		struct netlink_ext_ack *extack)
 {
+	enum stt_fdb_tell tell = notified ? STT_TELL_ALL : STT_TELL_EVENTS;
 	struct stt_dev *stt = netdev_priv(dev);
 	struct stt_fdb_request rq;
 	struct stt_fdb_table *t;
@@ -1173,9 +1280,8 @@ int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 			goto unlock;
 		err = 0;
 		if (fdb->dests.first != &dest->node || dest->node.next) {
-			if (notified)
-				stt_fdb_notify(stt, fdb, dest->remote,
-					       RTM_DELNEIGH);
+			stt_fdb_notify(stt, fdb, dest->remote, RTM_DELNEIGH,
+				       NULL, tell);
 			stt_fdb_drop_dest(t, dest);
 			goto unlock;
 		}
@@ -1183,7 +1289,7 @@ int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 					&rq.remote, sizeof(rq.remote))) {
 		goto unlock;
 	}
-	stt_fdb_remove(t, fdb, notified);
+	stt_fdb_remove(t, fdb, tell);
 	err = 0;
 unlock:
 	spin_unlock_bh(&t->lock);
@@ -1193,24 +1299,104 @@ unlock:
 }
 
 /**
- * stt_fdb_flush() - remove many entries at once
- * @dev: stt device
+ * stt_fdb_purge() - remove many entries at once
+ * @stt: the device
  * @filter: which ones
  *
  * There is no message for each entry: a flush of a large table would only
- * overrun those who listen. Whoever flushes knows that it happened. The
- * all-zero address is no entry of this kind and stays.
+ * overrun those who listen. Events tell of the flush as such. The all-zero
+ * address stays, but for destinations that are asked for by their address.
  *
  * Context: process, RTNL held.
+ * Return: number of destinations removed.
+ */
+unsigned int stt_fdb_purge(struct stt_dev *stt,
+			   const struct stt_fdb_filter *filter)
+{
+	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
+	unsigned int count;
+
+	if (!t)
+		return 0;
+	count = stt_fdb_remove_all(t, filter);
+	if (count)
+		stt_event_flush(stt, filter, count);
+	return count;
+}
+
+/**
+ * stt_fdb_flush() - what ndo_fdb_del_bulk does on every kernel
+ * @dev: stt device
+ * @filter: which entries
+ *
  * Return: 0.
  */
 int stt_fdb_flush(struct net_device *dev, const struct stt_fdb_filter *filter)
 {
-	struct stt_dev *stt = netdev_priv(dev);
-	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
+	stt_fdb_purge(netdev_priv(dev), filter);
+	return 0;
+}
 
-	if (t)
-		stt_fdb_remove_all(t, filter);
+/**
+ * stt_fdb_count() - how many entries there are
+ * @stt: the device
+ * @entries: set to the number of entries
+ * @learned: set to the number of learned ones
+ *
+ * Return: false if the device has no forwarding database.
+ */
+bool stt_fdb_count(const struct stt_dev *stt, u32 *entries, u32 *learned)
+{
+	const struct stt_fdb_table *t;
+
+	rcu_read_lock();
+	t = rcu_dereference(stt->fdb);
+	if (t) {
+		*entries = READ_ONCE(t->count);
+		*learned = READ_ONCE(t->learned);
+	}
+	rcu_read_unlock();
+	return t;
+}
+
+/**
+ * stt_fdb_walk() - do something for each destination of each entry
+ * @stt: the device
+ * @fn: what to do; stops if it does not return 0
+ * @arg: for @fn
+ *
+ * Context: RCU read lock held.
+ * Return: what @fn returned last, 0 if there was nothing to do.
+ */
+int stt_fdb_walk(struct stt_dev *stt,
+		 int (*fn)(struct stt_dev *stt,
+			   const struct stt_fdb_info *info, void *arg),
+		 void *arg)
+{
+	const struct stt_fdb_table *t = rcu_dereference(stt->fdb);
+	const struct stt_remote *remote;
+	struct stt_fdb_info info;
+	struct stt_dest *dest;
+	struct stt_fdb *fdb;
+	int err = 0;
+
+	if (!t)
+		return 0;
+	list_for_each_entry_rcu(fdb, &t->list, list) {
+		remote = rcu_dereference(fdb->remote);
+		if (remote) {
+			info = stt_fdb_info(fdb, remote);
+			err = fn(stt, &info, arg);
+			if (err)
+				return err;
+		}
+		hlist_for_each_entry_rcu(dest, &fdb->dests, node) {
+			info = stt_fdb_info(fdb, dest->remote);
+			err = fn(stt, &info, arg);
+			if (err)
+				return err;
+		}
+	}
 	return 0;
 }
 

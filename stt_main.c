@@ -8,6 +8,8 @@
 #include <linux/proc_fs.h>
 #include <linux/rtnetlink.h>
 #include <linux/seq_file.h>
+#include <linux/stt_genl.h>
+#include <net/genetlink.h>
 #include <net/net_namespace.h>
 #include <net/netns/generic.h>
 #include <net/rtnetlink.h>
@@ -48,7 +50,25 @@ struct stt_net *stt_pernet(const struct net *net)
 	return net_generic(net, stt_net_id);
 }
 
-static u64 stt_net_total(const struct stt_net *sn, enum stt_net_counter c)
+/**
+ * stt_net_name() - what a counter is called
+ * @c: the counter
+ *
+ * Return: its name, which does not change from version to version.
+ */
+const char *stt_net_name(enum stt_net_counter c)
+{
+	return stt_net_names[c];
+}
+
+/**
+ * stt_net_total() - value of a counter
+ * @sn: namespace
+ * @c: the counter
+ *
+ * Return: the sum over all CPUs.
+ */
+u64 stt_net_total(const struct stt_net *sn, enum stt_net_counter c)
 {
 	u64 total = 0;
 	int cpu;
@@ -152,11 +172,22 @@ static struct pernet_operations stt_net_ops = {
 	.size = sizeof(struct stt_net),
 };
 
+/* A device is new to its namespace, or leaves it. */
+static void stt_own_event(struct net_device *dev, unsigned long event)
+{
+	if (event == NETDEV_REGISTER)
+		stt_event_dev(netdev_priv(dev), STT_CMD_DEV_NEW_NTF);
+	else if (event == NETDEV_UNREGISTER)
+		stt_event_dev(netdev_priv(dev), STT_CMD_DEV_DEL_NTF);
+}
+
 static int stt_netdev_event(struct notifier_block *nb, unsigned long event,
 			    void *ptr)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
 
+	if (dev->rtnl_link_ops == &stt_link_ops)
+		stt_own_event(dev, event);
 	switch (event) {
 	case NETDEV_UNREGISTER:
 		stt_dev_lower_changed(dev, true);
@@ -188,9 +219,12 @@ static int __init stt_module_init(void)
 	err = register_pernet_subsys(&stt_net_ops);
 	if (err)
 		goto err_cache_exit;
-	err = register_netdevice_notifier(&stt_notifier);
+	err = stt_genl_init();
 	if (err)
 		goto err_unregister_pernet;
+	err = register_netdevice_notifier(&stt_notifier);
+	if (err)
+		goto err_genl_exit;
 	err = rtnl_link_register(&stt_link_ops);
 	if (err)
 		goto err_unregister_notifier;
@@ -198,6 +232,8 @@ static int __init stt_module_init(void)
 
 err_unregister_notifier:
 	unregister_netdevice_notifier(&stt_notifier);
+err_genl_exit:
+	stt_genl_exit();
 err_unregister_pernet:
 	unregister_pernet_subsys(&stt_net_ops);
 err_cache_exit:
@@ -209,6 +245,7 @@ static void __exit stt_module_exit(void)
 {
 	rtnl_link_unregister(&stt_link_ops);
 	unregister_netdevice_notifier(&stt_notifier);
+	stt_genl_exit();
 	unregister_pernet_subsys(&stt_net_ops);
 	/* Configurations may still wait to be freed by our callback. */
 	rcu_barrier();
@@ -221,3 +258,4 @@ module_exit(stt_module_exit);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("Stateless Transport Tunneling (STT) network device");
 MODULE_ALIAS_RTNL_LINK("stt");
+MODULE_ALIAS_GENL_FAMILY("stt");

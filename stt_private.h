@@ -3,9 +3,11 @@
  * What the files of the module share, by the file that owns it. The direction
  * of use is
  *
- *	main	-> netlink, dev
+ *	main	-> netlink, dev, genl
+ *	genl	-> netlink, dev, fdb, reasm, event
  *	netlink	-> dev
- *	dev	-> port, fdb, group, xmit
+ *	dev	-> port, fdb, group, xmit, event
+ *	fdb	-> event
  *	port	-> pmtu, recv		by hooks, as segments come in
  *	recv	-> reasm, frame, fdb	and the table of tunnels in dev
  *	xmit	-> frame, fdb
@@ -33,6 +35,7 @@
 #include <net/ipv6.h>
 #include <net/stt.h>
 
+struct genl_family;
 struct proc_dir_entry;
 
 /* Addresses of both families are held as IPv6; IPv4 as ::ffff:a.b.c.d. */
@@ -124,8 +127,8 @@ struct stt_reasm_shard {
  * @shard: locks and ages
  * @source: bytes held for the sources that hash to each slot
  * @mem: bytes held in all
- * @budget: most bytes held, written by sysctl
- * @timeout_ms: life of an incomplete frame, written by sysctl
+ * @budget: most bytes held
+ * @timeout_ms: life of an incomplete frame
  * @seed: of the hash, secret
  * @reaper: drops frames past their time
  * @timeouts: frames dropped for their age
@@ -155,6 +158,10 @@ void stt_reasm_exit(struct stt_reasm *r);
 struct sk_buff *stt_reasm_add(struct stt_reasm *r, struct sk_buff *skb,
 			      struct stt_segment *seg,
 			      enum stt_reasm_verdict *verdict);
+unsigned int stt_reasm_frames(struct stt_reasm *r);
+unsigned long stt_reasm_default_budget(void);
+void stt_reasm_limit(struct stt_reasm *r, unsigned long budget,
+		     unsigned int timeout_ms);
 
 #ifdef DEBUG
 int stt_reasm_selftest(void);
@@ -476,16 +483,61 @@ void stt_dev_drop(struct stt_dev *stt, struct sk_buff *skb, int cause);
 void stt_dev_count_drop(struct stt_dev *stt, int cause);
 int stt_dev_go_multipoint(struct stt_dev *stt, struct netlink_ext_ack *extack);
 
+/* stt_event.c */
+
+/**
+ * struct stt_fdb_info - an FDB entry with one of its destinations
+ * @mac: MAC address
+ * @key: Context ID
+ * @remote: the destination
+ * @used: jiffies when it was last used to send
+ * @updated: jiffies when it was last set or seen as a source
+ * @state: NUD_*
+ * @flags: NTF_*
+ */
+struct stt_fdb_info {
+	const u8			*mac;
+	u64				key;
+	const struct stt_remote_id	*remote;
+	unsigned long			used;
+	unsigned long			updated;
+	u16				state;
+	u8				flags;
+};
+
+struct stt_fdb_filter;
+
+int stt_event_fill_dev(struct sk_buff *skb, const struct stt_dev *stt,
+		       u32 portid, u32 seq, int flags, u8 cmd);
+int stt_event_fill_fdb(struct sk_buff *skb, const struct stt_dev *stt,
+		       const struct stt_fdb_info *info,
+		       const struct in6_addr *from, u32 portid, u32 seq,
+		       int flags, u8 cmd);
+int stt_event_put_flush(struct sk_buff *skb, const struct stt_dev *stt,
+			const struct stt_fdb_filter *filter,
+			unsigned int count);
+void stt_event_dev(const struct stt_dev *stt, u8 cmd);
+void stt_event_fdb(const struct stt_dev *stt, const struct stt_fdb_info *info,
+		   const struct in6_addr *from, u8 cmd);
+void stt_event_flush(const struct stt_dev *stt,
+		     const struct stt_fdb_filter *filter, unsigned int count);
+
 /* stt_fdb.c */
 
 /**
  * struct stt_fdb_filter - which entries to flush
+ * @addr: address of the destination, :: for any
+ * @key: Context ID, if @by_key
+ * @by_key: compare it
  * @state_mask: bits of NUD_* to compare
  * @state: what they must be
  * @flags_mask: bits of NTF_* to compare
  * @flags: what they must be
  */
 struct stt_fdb_filter {
+	struct in6_addr	addr;
+	u64		key;
+	bool		by_key;
 	u16	state_mask;
 	u16	state;
 	u8	flags_mask;
@@ -511,7 +563,14 @@ int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *mac, u16 vid, bool *notified,
 		struct netlink_ext_ack *extack);
+unsigned int stt_fdb_purge(struct stt_dev *stt,
+			   const struct stt_fdb_filter *filter);
 int stt_fdb_flush(struct net_device *dev, const struct stt_fdb_filter *filter);
+bool stt_fdb_count(const struct stt_dev *stt, u32 *entries, u32 *learned);
+int stt_fdb_walk(struct stt_dev *stt,
+		 int (*fn)(struct stt_dev *stt,
+			   const struct stt_fdb_info *info, void *arg),
+		 void *arg);
 int stt_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
 		 struct net_device *dev, struct net_device *filter_dev,
 		 int *idx);
@@ -544,6 +603,15 @@ static inline void stt_net_count(struct stt_net *sn, enum stt_net_counter c)
 }
 
 struct stt_net *stt_pernet(const struct net *net);
+const char *stt_net_name(enum stt_net_counter c);
+u64 stt_net_total(const struct stt_net *sn, enum stt_net_counter c);
+
+/* stt_genl.c */
+
+extern struct genl_family stt_genl_family;
+
+int stt_genl_init(void);
+void stt_genl_exit(void);
 
 /* stt_xmit.c */
 

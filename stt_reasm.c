@@ -477,17 +477,65 @@ void stt_reasm_exit(struct stt_reasm *r)
 }
 
 /**
- * stt_reasm_defaults() - set the limits of a table to their defaults
- * @r: the table
+ * stt_reasm_default_budget() - budget that a table begins with
  *
- * The budget is 1/128 of the memory, at least 4 and at most 64 MiB.
+ * Return: 1/128 of the memory, at least 4 and at most 64 MiB.
  */
-void stt_reasm_defaults(struct stt_reasm *r)
+unsigned long stt_reasm_default_budget(void)
 {
 	u64 mem = (u64)totalram_pages() << PAGE_SHIFT;
 
-	r->budget = clamp_t(u64, mem / 128, SZ_4M, SZ_64M);
+	return clamp_t(u64, mem / 128, SZ_4M, SZ_64M);
+}
+
+/**
+ * stt_reasm_defaults() - set the limits of a table to their defaults
+ * @r: the table
+ */
+void stt_reasm_defaults(struct stt_reasm *r)
+{
+	r->budget = stt_reasm_default_budget();
 	r->timeout_ms = STT_REASM_TIMEOUT_MS;
+}
+
+/**
+ * stt_reasm_limit() - change the limits of a table
+ * @r: the table
+ * @budget: most bytes held
+ * @timeout_ms: life of an incomplete frame
+ *
+ * What is held above a lower budget goes with time.
+ *
+ * Context: process, RTNL held.
+ */
+void stt_reasm_limit(struct stt_reasm *r, unsigned long budget,
+		     unsigned int timeout_ms)
+{
+	WRITE_ONCE(r->budget, budget);
+	WRITE_ONCE(r->timeout_ms, timeout_ms);
+	if (r->bucket)
+		mod_delayed_work(system_wq, &r->reaper, 0);
+}
+
+/**
+ * stt_reasm_frames() - count the incomplete frames
+ * @r: the table
+ *
+ * Context: process, RTNL held.
+ * Return: how many there are.
+ */
+unsigned int stt_reasm_frames(struct stt_reasm *r)
+{
+	unsigned int i, count = 0;
+	struct list_head *entry;
+
+	for (i = 0; r->bucket && i < STT_REASM_SHARDS; i++) {
+		spin_lock_bh(&r->shard[i].lock);
+		list_for_each(entry, &r->shard[i].frames)
+			count++;
+		spin_unlock_bh(&r->shard[i].lock);
+	}
+	return count;
 }
 
 /**
