@@ -660,6 +660,7 @@ void stt_dev_lower_changed(struct net_device *lower, bool gone)
 {
 	struct stt_net *sn = stt_pernet(dev_net(lower));
 	struct stt_dev *stt, *next;
+	struct stt_tunnel_id id;
 	struct stt_state *state;
 	LIST_HEAD(kill);
 
@@ -667,10 +668,17 @@ void stt_dev_lower_changed(struct net_device *lower, bool gone)
 		state = rtnl_dereference(stt->state);
 		if (state->conf.link != lower->ifindex)
 			continue;
-		if (gone)
+		if (gone) {
 			stt_dev_del(stt->dev, &kill);
-		else
-			stt_dev_reset_routes(stt);
+			continue;
+		}
+		stt_dev_reset_routes(stt);
+		/* It may have joined or left a VRF. */
+		id = stt_conf_id(stt->net, &state->conf,
+				 rtnl_dereference(stt->fdb));
+		if (stt_tunnel_rename(sn, stt, &id, NULL))
+			netdev_warn(stt->dev, "another device has this tunnel in the VRF of %s\n",
+				    lower->name);
 	}
 	unregister_netdevice_many(&kill);
 }

@@ -194,6 +194,7 @@ static int stt_netdev_event(struct notifier_block *nb, unsigned long event,
 		break;
 	case NETDEV_CHANGEMTU:
 	case NETDEV_CHANGEADDR:
+	case NETDEV_CHANGEUPPER:
 	case NETDEV_DOWN:
 		stt_dev_lower_changed(dev, false);
 		break;
