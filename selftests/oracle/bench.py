@@ -74,18 +74,20 @@ class Dev:
     def rx(self, ethers, port=None):
         """Packets that the device delivers because of these segments.
 
-        Two marks follow: the first ends the poll in which the segments were
-        taken, the second comes after whatever that poll still held back.
+        Two marks follow. The first looks like the middle of a frame, which
+        GRO holds back like any other; when it comes, all is on its way. The
+        second looks like an end, and comes after all of that.
         """
         port = port or self.port
         port.drain()
         for ether in ethers:
             self.bench.far.send(ether)
         out = []
-        for _ in range(2):
+        for flags in (stt.ACK, stt.ACK | stt.PSH):
             mark = self.bench.mark()
-            for ether in self.cut(self.frame(mark)):
-                self.bench.far.send(ether)
+            frame = self.frame(mark)
+            self.bench.far.send(self.path.segment(
+                frame, 0, len(frame), self.bench.new_id(), flags=flags))
             out += port.until(lambda p, _, m=mark: p.data == m)
         return [p for p in out if not is_mark(p.data)]
 

@@ -457,15 +457,20 @@ class Wire:
         oracle.ip("link", "set", self.far, "arp", "off", "up")
         netns.ip("link", "set", self.near, "up")
         self.offloads(tx=False, gro=False)
-        oracle.ethtool(self.far, gro=False)
+        # veth offers to GRO only what a device without TSO has sent
+        oracle.ethtool(self.far, gro=False, tso=False)
 
     def offloads(self, tx=None, gro=None, **more):
-        """tx: checksum and segmentation by the device, i.e. not at all."""
+        """tx: checksum and segmentation by the device, i.e. not at all.
+        gro: merge what comes within 20 ms, as each packet comes alone."""
         features = dict(more)
         if tx is not None:
             features.update(tx=tx, tso=tx, gso=True)
         if gro is not None:
             features.update(gro=gro)
+            run("ip", "netns", "exec", self.netns.name, "sh", "-c",
+                "echo %d >/sys/class/net/%s/gro_flush_timeout" % (
+                    20000000 if gro else 0, self.near))
         self.netns.ethtool(self.near, **features)
 
     def mtu(self, size):
