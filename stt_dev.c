@@ -519,6 +519,9 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 	if (err)
 		goto err_put_port;
 	err = register_netdevice(dev);
+	/* If it was a notifier that refused, stt_dev_uninit() has run. */
+	if (err && dev->reg_state != NETREG_UNINITIALIZED)
+		goto err_free_state;
 	if (err)
 		goto err_put_peer;
 	/* Not before, for register_netdevice() would run it when it fails. */
@@ -699,7 +702,7 @@ static void stt_dev_uninit(struct net_device *dev)
 	struct stt_net *sn = stt_pernet(stt->net);
 
 	gro_cells_destroy(&stt->cells);
-	/* register_netdevice() also comes here when it fails late. */
+	/* If register_netdevice() fails early, its caller undoes the rest. */
 	if (dev->reg_state != NETREG_UNREGISTERING)
 		return;
 	if (stt->hashed)
