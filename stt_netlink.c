@@ -21,6 +21,7 @@
 #define STT_ATTR_LIMIT	50
 
 static const struct nla_policy stt_policy[STT_ATTR_LIMIT + 1] = {
+	[IFLA_STT_PAD]			= { .strict_start_type = IFLA_STT_KEY },
 	[IFLA_STT_KEY]			= { .type = NLA_U64 },
 	[IFLA_STT_REMOTE]		= NLA_POLICY_EXACT_LEN(4),
 	[IFLA_STT_REMOTE6]		= NLA_POLICY_EXACT_LEN(16),
@@ -103,8 +104,7 @@ static int stt_parse_remote(struct nlattr *data[], struct stt_conf *conf,
 	/* As everywhere in iproute2, the zero address is "any". */
 	if (stt_addr_is_v4(remote) && !stt_addr_v4(remote))
 		*remote = in6addr_any;
-	if (stt_addr_is_v4(remote) && (ipv4_is_zeronet(stt_addr_v4(remote)) ||
-				       ipv4_is_lbcast(stt_addr_v4(remote)))) {
+	if (stt_addr_is_v4(remote) && ipv4_is_lbcast(stt_addr_v4(remote))) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
 				    "Remote must be a unicast or multicast address");
 		return -EINVAL;
@@ -277,7 +277,7 @@ static int stt_conf_check(const struct stt_conf *conf,
 			       "A link-local remote requires an underlay device (dev)");
 		return -EINVAL;
 	}
-	if (conf->label && stt_addr_is_v4(remote)) {
+	if (conf->label && (stt_addr_is_v4(remote) || stt_addr_is_v4(local))) {
 		NL_SET_ERR_MSG(extack,
 			       "A flow label requires an IPv6 underlay");
 		return -EINVAL;
@@ -379,16 +379,16 @@ static int stt_conf_check_change(const struct stt_conf *old,
 				    "The keybase cannot be changed");
 		return -EOPNOTSUPP;
 	}
+	if (new->port != old->port) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_PORT],
+				    "The destination port (dstport) cannot be changed");
+		return -EOPNOTSUPP;
+	}
 	if (old->external)
 		return stt_conf_check_external(new, data, extack);
 	if (new->key != old->key) {
 		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_KEY],
 				    "The Context ID (id) cannot be changed");
-		return -EOPNOTSUPP;
-	}
-	if (new->port != old->port) {
-		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_PORT],
-				    "The destination port (dstport) cannot be changed");
 		return -EOPNOTSUPP;
 	}
 	if (!ipv6_addr_any(&old->remote) && !ipv6_addr_any(&new->remote) &&
