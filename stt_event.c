@@ -210,6 +210,11 @@ int stt_event_put_flush(struct sk_buff *skb, const struct stt_dev *stt,
 	    (filter->by_key &&
 	     nla_put_u64_64bit(skb, STT_FDB_A_SRC_KEY, filter->key,
 			       STT_FDB_A_PAD)) ||
+	    (filter->by_dst_key &&
+	     nla_put_u64_64bit(skb, STT_FDB_A_KEY, filter->dst_key,
+			       STT_FDB_A_PAD)) ||
+	    (filter->port &&
+	     nla_put_be16(skb, STT_FDB_A_PORT, filter->port)) ||
 	    (!ipv6_addr_any(&filter->addr) &&
 	     stt_event_put_addr(skb, STT_FDB_A_DST, STT_FDB_A_DST6,
 				&filter->addr)) ||

@@ -888,10 +888,28 @@ err_free:
 }
 
 /* The all-zero address goes only with destinations asked for by address. */
+/* Does it choose among the destinations of an entry? */
+static bool stt_filter_has_dest(const struct stt_fdb_filter *filter)
+{
+	return !ipv6_addr_any(&filter->addr) || filter->port ||
+	       filter->by_dst_key;
+}
+
+static bool stt_remote_matches(const struct stt_remote *remote,
+			       const struct stt_fdb_filter *filter)
+{
+	const struct stt_remote_id *id = &remote->id;
+
+	return (ipv6_addr_any(&filter->addr) ||
+		ipv6_addr_equal(&id->addr, &filter->addr)) &&
+	       (!filter->port || id->port == filter->port) &&
+	       (!filter->by_dst_key || id->key == filter->dst_key);
+}
+
 static bool stt_fdb_matches(const struct stt_fdb *fdb,
 			    const struct stt_fdb_filter *filter)
 {
-	if (is_zero_ether_addr(fdb->id.mac) && ipv6_addr_any(&filter->addr))
+	if (is_zero_ether_addr(fdb->id.mac) && !stt_filter_has_dest(filter))
 		return false;
 	return (fdb->state & filter->state_mask) == filter->state &&
 	       (fdb->flags & filter->flags_mask) == filter->flags &&
@@ -900,19 +918,20 @@ static bool stt_fdb_matches(const struct stt_fdb *fdb,
 
 /* Flush destinations from a list of them; true if none is left. */
 static bool stt_fdb_purge_dests(struct stt_fdb_table *t, struct stt_fdb *fdb,
-				const struct in6_addr *addr,
+				const struct stt_fdb_filter *filter,
 				unsigned int *count)
 {
 	const struct stt_conf *conf = &rtnl_dereference(t->stt->state)->conf;
+	bool unknown = is_zero_ether_addr(fdb->id.mac);
 	struct stt_dest *dest;
 	struct hlist_node *n;
 
-	/* The device's own remote is changed with the device. */
-	if (is_zero_ether_addr(fdb->id.mac) &&
-	    ipv6_addr_equal(addr, &conf->remote))
-		return false;
 	hlist_for_each_entry_safe(dest, n, &fdb->dests, node) {
-		if (!ipv6_addr_equal(&dest->remote->id.addr, addr))
+		if (!stt_remote_matches(dest->remote, filter))
+			continue;
+		/* The device's own remote is changed with the device. */
+		if (unknown && ipv6_addr_equal(&dest->remote->id.addr,
+					       &conf->remote))
 			continue;
 		stt_fdb_drop_dest(t, dest);
 		(*count)++;
@@ -920,22 +939,23 @@ static bool stt_fdb_purge_dests(struct stt_fdb_table *t, struct stt_fdb *fdb,
 	return hlist_empty(&fdb->dests);
 }
 
-/* Flush an entry, or of several destinations those with an address. */
+/* Flush an entry, or of several destinations those that match. */
 static void stt_fdb_purge_one(struct stt_fdb_table *t, struct stt_fdb *fdb,
-			      const struct in6_addr *addr, unsigned int *count)
+			      const struct stt_fdb_filter *filter,
+			      unsigned int *count)
 {
 	const struct stt_remote *remote = stt_fdb_remote(t, fdb);
 	struct stt_dest *dest;
 
-	if (ipv6_addr_any(addr)) {
+	if (!filter || !stt_filter_has_dest(filter)) {
 		*count += !!remote;
 		hlist_for_each_entry(dest, &fdb->dests, node)
 			(*count)++;
 	} else if (remote) {
-		if (!ipv6_addr_equal(&remote->id.addr, addr))
+		if (!stt_remote_matches(remote, filter))
 			return;
 		(*count)++;
-	} else if (!stt_fdb_purge_dests(t, fdb, addr, count)) {
+	} else if (!stt_fdb_purge_dests(t, fdb, filter, count)) {
 		return;
 	}
 	stt_fdb_remove(t, fdb, STT_TELL_NOBODY);
@@ -955,9 +975,7 @@ static unsigned int stt_fdb_remove_all(struct stt_fdb_table *t,
 			before = count;
 			if (filter && !stt_fdb_matches(fdb, filter))
 				continue;
-			stt_fdb_purge_one(t, fdb, filter ? &filter->addr :
-							   &in6addr_any,
-					  &count);
+			stt_fdb_purge_one(t, fdb, filter, &count);
 			if (count != before && ++batch == STT_FDB_BATCH)
 				break;
 		}
@@ -1064,37 +1082,48 @@ static int stt_fdb_parse_key(struct nlattr *attr, u64 *key,
 	return -EINVAL;
 }
 
-static int stt_fdb_parse_dst(struct nlattr *attr, struct stt_fdb_request *rq,
+static int stt_fdb_parse_dst(struct nlattr *attr, struct in6_addr *addr,
 			     struct netlink_ext_ack *extack)
 {
-	if (!attr)
-		return 0;
-	rq->has_dst = true;
 	if (nla_len(attr) == sizeof(struct in_addr)) {
-		ipv6_addr_set_v4mapped(nla_get_in_addr(attr), &rq->remote.addr);
-		return 0;
-	}
-	if (nla_len(attr) == sizeof(struct in6_addr)) {
-		rq->remote.addr = nla_get_in6_addr(attr);
-		return 0;
+		__be32 v4 = nla_get_in_addr(attr);
+
+		ipv6_addr_set_v4mapped(v4, addr);
+		if (v4 && !ipv4_is_lbcast(v4))
+			return 0;
+	} else if (nla_len(attr) == sizeof(struct in6_addr)) {
+		*addr = nla_get_in6_addr(attr);
+		if (!ipv6_addr_any(addr) && !ipv6_addr_v4mapped(addr))
+			return 0;
 	}
 	NL_SET_ERR_MSG_ATTR(extack, attr,
-			    "Destination (dst) must be an IPv4 or IPv6 address");
+			    "Destination (dst) must be a unicast or multicast address of IPv4 or IPv6");
 	return -EINVAL;
+}
+
+static int stt_fdb_parse_port(struct nlattr *attr, __be16 *port,
+			      struct netlink_ext_ack *extack)
+{
+	if (nla_len(attr) != sizeof(*port) || !nla_get_be16(attr)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr,
+				    "Destination port (port) must be 1 to 65535");
+		return -EINVAL;
+	}
+	*port = nla_get_be16(attr);
+	return 0;
 }
 
 static int stt_fdb_parse_more(struct stt_dev *stt, struct nlattr *tb[],
 			      struct stt_fdb_request *rq,
 			      struct netlink_ext_ack *extack)
 {
+	int err;
+
 	if (tb[NDA_PORT]) {
-		if (nla_len(tb[NDA_PORT]) != sizeof(__be16) ||
-		    !nla_get_be16(tb[NDA_PORT])) {
-			NL_SET_ERR_MSG_ATTR(extack, tb[NDA_PORT],
-					    "Destination port (port) must be 1 to 65535");
-			return -EINVAL;
-		}
-		rq->remote.port = nla_get_be16(tb[NDA_PORT]);
+		err = stt_fdb_parse_port(tb[NDA_PORT], &rq->remote.port,
+					 extack);
+		if (err)
+			return err;
 	}
 	if (tb[NDA_IFINDEX]) {
 		if (nla_len(tb[NDA_IFINDEX]) != sizeof(u32)) {
@@ -1159,13 +1188,17 @@ static int stt_fdb_parse(struct stt_dev *stt, const struct ndmsg *ndm,
 	rq->remote.key = key;
 	rq->remote.port = conf->port;
 	rq->state = ndm->ndm_state;
-	rq->flags = ndm->ndm_flags & ~NTF_SELF;
+	/* The rest are orders, not properties. */
+	rq->flags = ndm->ndm_flags & (NTF_EXT_LEARNED | NTF_ROUTER);
 	err = stt_fdb_parse_key(tb[NDA_VNI], &rq->remote.key, extack);
 	if (err)
 		return err;
-	err = stt_fdb_parse_dst(tb[NDA_DST], rq, extack);
-	if (err)
-		return err;
+	rq->has_dst = tb[NDA_DST];
+	if (rq->has_dst) {
+		err = stt_fdb_parse_dst(tb[NDA_DST], &rq->remote.addr, extack);
+		if (err)
+			return err;
+	}
 	err = stt_fdb_parse_more(stt, tb, rq, extack);
 	if (err || !rq->has_dst)
 		return err;
@@ -1206,7 +1239,7 @@ int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	err = stt_fdb_parse(stt, ndm, tb, mac, vid, &rq, extack);
 	if (err)
 		return err;
-	if (!rq.has_dst || ipv6_addr_any(&rq.remote.addr)) {
+	if (!rq.has_dst) {
 		NL_SET_ERR_MSG(extack, "A destination address (dst) is required");
 		return -EINVAL;
 	}
@@ -1324,16 +1357,66 @@ unsigned int stt_fdb_purge(struct stt_dev *stt,
 	return count;
 }
 
+static int stt_fdb_parse_filter(const struct ndmsg *ndm, struct nlattr *tb[],
+				struct stt_fdb_filter *filter,
+				struct netlink_ext_ack *extack)
+{
+	int err;
+
+	if (tb[NDA_IFINDEX]) {
+		NL_SET_ERR_MSG_ATTR(extack, tb[NDA_IFINDEX],
+				    "There are no bridge ports (brport) in the FDB of the device itself");
+		return -EINVAL;
+	}
+	if (tb[NDA_NDM_STATE_MASK])
+		filter->state_mask = nla_get_u16(tb[NDA_NDM_STATE_MASK]);
+	if (tb[NDA_NDM_FLAGS_MASK])
+		filter->flags_mask = nla_get_u8(tb[NDA_NDM_FLAGS_MASK]);
+	filter->state = ndm->ndm_state & filter->state_mask;
+	filter->flags = ndm->ndm_flags & filter->flags_mask;
+	if (tb[NDA_DST]) {
+		err = stt_fdb_parse_dst(tb[NDA_DST], &filter->addr, extack);
+		if (err)
+			return err;
+	}
+	if (tb[NDA_PORT]) {
+		err = stt_fdb_parse_port(tb[NDA_PORT], &filter->port, extack);
+		if (err)
+			return err;
+	}
+	filter->by_key = tb[NDA_SRC_VNI];
+	err = stt_fdb_parse_key(tb[NDA_SRC_VNI], &filter->key, extack);
+	if (err)
+		return err;
+	filter->by_dst_key = tb[NDA_VNI];
+	return stt_fdb_parse_key(tb[NDA_VNI], &filter->dst_key, extack);
+}
+
 /**
  * stt_fdb_flush() - what ndo_fdb_del_bulk does on every kernel
  * @dev: stt device
- * @filter: which entries
+ * @ndm: message
+ * @tb: attributes
+ * @vid: VLAN, must be 0
+ * @extack: told what is wrong
  *
- * Return: 0.
+ * Return: 0 or a negative error.
  */
-int stt_fdb_flush(struct net_device *dev, const struct stt_fdb_filter *filter)
+int stt_fdb_flush(struct net_device *dev, const struct ndmsg *ndm,
+		  struct nlattr *tb[], u16 vid, struct netlink_ext_ack *extack)
 {
-	stt_fdb_purge(netdev_priv(dev), filter);
+	struct stt_fdb_filter filter = {};
+	int err;
+
+	if (vid) {
+		NL_SET_ERR_MSG(extack,
+			       "VLANs are not supported in the FDB of the device itself");
+		return -EINVAL;
+	}
+	err = stt_fdb_parse_filter(ndm, tb, &filter, extack);
+	if (err)
+		return err;
+	stt_fdb_purge(netdev_priv(dev), &filter);
 	return 0;
 }
 

@@ -528,7 +528,10 @@ void stt_event_flush(const struct stt_dev *stt,
  * struct stt_fdb_filter - which entries to flush
  * @addr: address of the destination, :: for any
  * @key: Context ID, if @by_key
- * @by_key: compare it
+ * @dst_key: Context ID to send with, if @by_dst_key
+ * @port: port of the destination, 0 for any
+ * @by_key: compare @key
+ * @by_dst_key: compare @dst_key
  * @state_mask: bits of NUD_* to compare
  * @state: what they must be
  * @flags_mask: bits of NTF_* to compare
@@ -537,11 +540,14 @@ void stt_event_flush(const struct stt_dev *stt,
 struct stt_fdb_filter {
 	struct in6_addr	addr;
 	u64		key;
+	u64		dst_key;
+	__be16		port;
 	bool		by_key;
-	u16	state_mask;
-	u16	state;
-	u8	flags_mask;
-	u8	flags;
+	bool		by_dst_key;
+	u16		state_mask;
+	u16		state;
+	u8		flags_mask;
+	u8		flags;
 };
 
 int stt_fdb_open(struct stt_dev *stt, const struct stt_remote_id *remote);
@@ -565,7 +571,8 @@ int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		struct netlink_ext_ack *extack);
 unsigned int stt_fdb_purge(struct stt_dev *stt,
 			   const struct stt_fdb_filter *filter);
-int stt_fdb_flush(struct net_device *dev, const struct stt_fdb_filter *filter);
+int stt_fdb_flush(struct net_device *dev, const struct ndmsg *ndm,
+		  struct nlattr *tb[], u16 vid, struct netlink_ext_ack *extack);
 bool stt_fdb_count(const struct stt_dev *stt, u32 *entries, u32 *learned);
 int stt_fdb_walk(struct stt_dev *stt,
 		 int (*fn)(struct stt_dev *stt,

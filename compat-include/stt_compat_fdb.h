@@ -41,38 +41,31 @@ static inline int stt_compat_fdb_del_bulk(struct nlmsghdr *nlh,
 					  struct netlink_ext_ack *extack)
 {
 	static const struct nla_policy policy[NDA_MAX + 1] = {
+		[NDA_DST]		= NLA_POLICY_RANGE(NLA_BINARY, 4, 16),
+		[NDA_PORT]		= { .type = NLA_BE16 },
+		[NDA_VNI]		= NLA_POLICY_RANGE(NLA_BINARY, 4, 8),
 		[NDA_IFINDEX]		= { .type = NLA_S32 },
+		[NDA_SRC_VNI]		= NLA_POLICY_RANGE(NLA_BINARY, 4, 8),
 		[NDA_NDM_STATE_MASK]	= { .type = NLA_U16 },
 		[NDA_NDM_FLAGS_MASK]	= { .type = NLA_U8 },
 	};
-	const struct ndmsg *ndm = nlmsg_data(nlh);
-	struct stt_fdb_filter filter = {};
 	struct nlattr *tb[NDA_MAX + 1];
 	int err;
 
-	err = nlmsg_parse(nlh, sizeof(*ndm), tb, NDA_MAX, policy, extack);
+	err = nlmsg_parse(nlh, sizeof(struct ndmsg), tb, NDA_MAX, policy,
+			  extack);
 	if (err)
 		return err;
+	return stt_fdb_flush(dev, nlmsg_data(nlh), tb, 0, extack);
+}
 #else
 static inline int stt_compat_fdb_del_bulk(struct ndmsg *ndm,
 					  struct nlattr *tb[],
 					  struct net_device *dev, u16 vid,
 					  struct netlink_ext_ack *extack)
 {
-	struct stt_fdb_filter filter = {};
-
-	if (vid) {
-		NL_SET_ERR_MSG(extack, "VLANs are not supported in the FDB of the device itself");
-		return -EINVAL;
-	}
-#endif
-	if (tb[NDA_NDM_STATE_MASK])
-		filter.state_mask = nla_get_u16(tb[NDA_NDM_STATE_MASK]);
-	if (tb[NDA_NDM_FLAGS_MASK])
-		filter.flags_mask = nla_get_u8(tb[NDA_NDM_FLAGS_MASK]);
-	filter.state = ndm->ndm_state & filter.state_mask;
-	filter.flags = ndm->ndm_flags & filter.flags_mask;
-	return stt_fdb_flush(dev, &filter);
+	return stt_fdb_flush(dev, ndm, tb, vid, extack);
 }
+#endif
 
 #endif /* _STT_COMPAT_FDB_H */
