@@ -292,7 +292,7 @@ static size_t stt_fdb_msg_size(void)
 	       nla_total_size(sizeof(u64)) +			/* VNI */
 	       nla_total_size(sizeof(u64)) +			/* SRC_VNI */
 	       nla_total_size(sizeof(u32)) +			/* IFINDEX */
-	       nla_total_size(sizeof(s32)) +			/* LINK_NETNSID */
+	       nla_total_size(sizeof(s32)) +		/* LINK_NETNSID */
 	       nla_total_size(sizeof(struct nda_cacheinfo));
 }
 
@@ -547,7 +547,8 @@ static int stt_fdb_update(struct stt_fdb_table *t, struct stt_fdb *fdb,
 	lockdep_assert_held(&t->lock);
 
 	if (rq->nlflags & NLM_F_EXCL) {
-		NL_SET_ERR_MSG(extack, "FDB entry exists; use replace or append");
+		NL_SET_ERR_MSG(extack,
+			       "FDB entry exists; use replace or append");
 		return -EEXIST;
 	}
 	if (stt_fdb_is_unicast(fdb)) {
@@ -1240,7 +1241,8 @@ int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	if (err)
 		return err;
 	if (!rq.has_dst) {
-		NL_SET_ERR_MSG(extack, "A destination address (dst) is required");
+		NL_SET_ERR_MSG(extack,
+			       "A destination address (dst) is required");
 		return -EINVAL;
 	}
 	rq.nlflags = nlflags;
@@ -1558,6 +1560,7 @@ int stt_fdb_get(struct sk_buff *skb, struct nlattr *tb[],
 	const struct stt_remote *remote;
 	u64 key = stt->id.key;
 	struct stt_fdb_table *t;
+	struct stt_dest *dest;
 	struct stt_fdb_id id;
 	struct stt_fdb *fdb;
 	int err;
@@ -1575,9 +1578,11 @@ int stt_fdb_get(struct sk_buff *skb, struct nlattr *tb[],
 		goto unlock;
 	}
 	remote = rcu_dereference(fdb->remote);
-	if (!remote && !hlist_empty(&fdb->dests))
-		remote = hlist_entry_safe(rcu_dereference(hlist_first_rcu(&fdb->dests)),
-					  struct stt_dest, node)->remote;
+	if (!remote)
+		hlist_for_each_entry_rcu(dest, &fdb->dests, node) {
+			remote = dest->remote;
+			break;
+		}
 	err = remote ? stt_fdb_fill(skb, stt, fdb, remote, portid, seq,
 				    RTM_NEWNEIGH, 0) : -ENOENT;
 unlock:

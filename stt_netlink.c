@@ -431,18 +431,18 @@ static size_t stt_get_size(const struct net_device *dev)
 	       nla_total_size(sizeof(__be16)) +			/* PORT */
 	       nla_total_size(sizeof(struct ifla_stt_port_range)) +
 	       nla_total_size(sizeof(u8)) +			/* TTL */
-	       nla_total_size(sizeof(u8)) +			/* TTL_INHERIT */
+	       nla_total_size(sizeof(u8)) +		/* TTL_INHERIT */
 	       nla_total_size(sizeof(u8)) +			/* TOS */
 	       nla_total_size(sizeof(u8)) +			/* DF */
 	       nla_total_size(sizeof(__be32)) +			/* LABEL */
-	       nla_total_size(sizeof(u8)) +	/* COLLECT_METADATA */
+	       nla_total_size(sizeof(u8)) +		/* COLLECT_METADATA */
 	       nla_total_size(sizeof(u8)) +			/* LEARNING */
 	       nla_total_size(sizeof(u32)) +			/* AGEING */
 	       nla_total_size(sizeof(u32)) +			/* LIMIT */
 	       nla_total_size(sizeof(u32)) +			/* KEYBASE */
 	       nla_total_size(sizeof(u8)) +			/* DSCP_COPY */
 	       nla_total_size(sizeof(u8)) +			/* CSUM_TRUST */
-	       nla_total_size(sizeof(u8)) +			/* VLAN_COMPAT */
+	       nla_total_size(sizeof(u8)) +		/* VLAN_COMPAT */
 	       0;
 }
 

@@ -382,7 +382,7 @@ struct stt_dev {
  */
 #define STT_SHAPES	8
 
-/* Events that belong to a namespace: no device is known yet, or none matters. */
+/* Events that belong to a namespace, for no device is known, or none cares. */
 enum stt_net_counter {
 	STT_NET_RX_SEGMENTS,
 	STT_NET_RX_WHOLE,

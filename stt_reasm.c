@@ -322,8 +322,8 @@ static struct sk_buff *stt_frame_complete(struct stt_frame *frame,
  * @r: the table
  * @skb: payload of the segment, at least one byte; consumed
  * @seg: what its headers say, @seg->offset + @skb->len <= @seg->total; on
- *	return of a frame, DSCP and TTL are those of its first segment and ECN is
- *	CE if any segment had it (draft section 3.3.1)
+ *	return of a frame, DSCP and TTL are those of its first segment, and ECN
+ *	is CE if any segment had it (draft section 3.3.1)
  * @verdict: set if there is no frame to return
  *
  * Context: softirq.

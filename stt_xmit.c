@@ -374,7 +374,7 @@ static void stt_xmit_ip(struct stt_dev *stt, struct sk_buff *skb,
 	ip6tunnel_xmit(sk, skb, stt->dev, 0);
 }
 
-/* Encapsulate and send; consumes @skb and the route unless it returns a cause. */
+/* Encapsulate and send; unless it returns a cause, consumes all it is given. */
 static int stt_xmit_encap(struct stt_dev *stt, struct sk_buff *skb,
 			  struct stt_path *path)
 {

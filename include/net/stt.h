@@ -41,10 +41,11 @@
 
 /*
  * Flags. The figure of the draft numbers bits as the IETF does, but every
- * known implementation counts from the least significant one.
+ * known implementation counts from the least significant one. C and P speak
+ * of the checksum of the inner L4 header.
  */
-#define STT_F_CSUM_VERIFIED	0x01	/* C: sender verified the L4 checksum */
-#define STT_F_CSUM_PARTIAL	0x02	/* P: L4 checksum is the pseudo-header's */
+#define STT_F_CSUM_VERIFIED	0x01	/* C: sender has verified it */
+#define STT_F_CSUM_PARTIAL	0x02	/* P: sum of pseudo-header */
 #define STT_F_IPV4		0x04	/* V: with P, inner is IPv4, else IPv6 */
 #define STT_F_TCP		0x08	/* T: with P, inner is TCP, else UDP */
 
