@@ -81,6 +81,15 @@ guest-check:
 guest-shell: module tools
 	@selftests/vm/run -i $(GUEST) selftests/run-suite --shell
 
+# BENCH="--peer stt,vxlan --profile" chooses what; see bench/run --help.
+bench:
+	@selftests/vm/setup build vm tests
+	@BUILD=$(BUILD) bench/run $(BENCH)
+
+bench-quick:
+	@selftests/vm/setup build vm tests
+	@BUILD=$(BUILD) bench/run --quick $(BENCH)
+
 lint:
 	@selftests/vm/setup build lint
 	@$(MAKE) $(FOR_VM) guest-lint
@@ -120,6 +129,9 @@ help:
 	@echo 'make check         style checks, builds, all tests, in a virtual machine;'
 	@echo '                   TESTS="t-x.sh ..." chooses tests'
 	@echo 'make shell         interactive virtual machine with the module loaded'
+	@echo 'make bench         measure stt and other tunnels, in a virtual machine;'
+	@echo '                   BENCH="..." chooses what, see bench/run --help'
+	@echo 'make bench-quick   the same in less than 5 minutes'
 	@echo 'make lint          style checks alone'
 	@echo 'make install       module, ip(8) plugin, manual pages (as root)'
 	@echo 'make uninstall     remove them'
@@ -128,6 +140,6 @@ help:
 	@echo 'make -C selftests run_tests   the tests on this machine, as root'
 	@echo 'KVER= or KDIR= chooses another kernel to build for'
 
-.PHONY: all modules module debug tools sparse demo check shell lint install \
-	uninstall dkms-install clean help guest-demo guest-check guest-shell \
-	guest-lint
+.PHONY: all modules module debug tools sparse demo check shell bench \
+	bench-quick lint install uninstall dkms-install clean help guest-demo \
+	guest-check guest-shell guest-lint
