@@ -114,13 +114,27 @@ static bool stt_l4_parse(const struct sk_buff *skb, struct stt_l4 *l4)
 	return true;
 }
 
+/* Not every sender of CWR asks for SKB_GSO_TCP_ECN. */
+static bool stt_frame_has_cwr(const struct sk_buff *skb)
+{
+	const struct tcphdr *th;
+	struct tcphdr buf;
+
+	if (!(skb_shinfo(skb)->gso_type & (SKB_GSO_TCPV4 | SKB_GSO_TCPV6)))
+		return false;
+	th = skb_header_pointer(skb, skb_checksum_start_offset(skb),
+				sizeof(buf), &buf);
+	return !th || th->cwr;
+}
+
 /**
  * stt_frame_fits() - can an skb be sent with its offloads unresolved?
  * @skb: about to be transmitted, with its Ethernet header
  *
  * This is a cheap test of what the core asks for each skb; it rules out what
- * the core must resolve before: any tag but one 802.1Q tag, and an L4 header
- * out of reach of the one-byte offset (section 3.1.1).
+ * the core must resolve before: any tag but one 802.1Q tag, an L4 header out
+ * of reach of the one-byte offset, and CWR, which belongs in the first segment
+ * alone (section 3.1.1).
  *
  * Return: false if checksum and segmentation must be done first.
  */
@@ -136,7 +150,7 @@ bool stt_frame_fits(const struct sk_buff *skb)
 	if (skb->ip_summed == CHECKSUM_PARTIAL &&
 	    skb_checksum_start_offset(skb) > STT_L4_OFFSET_MAX)
 		return false;
-	return true;
+	return !skb_is_gso(skb) || !stt_frame_has_cwr(skb);
 }
 
 /* The tag field; moves a lone 802.1Q tag out of the payload. */

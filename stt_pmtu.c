@@ -13,6 +13,7 @@
 #include <linux/ipv6.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
+#include <net/addrconf.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/route.h>
@@ -20,12 +21,20 @@
 
 #include "stt_private.h"
 
+static bool stt_pmtu_is_local(struct stt_net *sn, const struct in6_addr *addr)
+{
+	if (stt_addr_is_v4(addr))
+		return inet_addr_type(sn->net, stt_addr_v4(addr)) == RTN_LOCAL;
+	return ipv6_chk_addr(sn->net, addr, NULL, 0);
+}
+
 /*
  * Does the quoted segment look like one of ours that was too long? The ends
  * must be those of a tunnel, SEQ must make sense, and a packet that was not
  * longer than @mtu cannot have been refused for its length.
  */
-static bool stt_pmtu_is_ours(struct stt_net *sn, const struct in6_addr *daddr,
+static bool stt_pmtu_is_ours(struct stt_net *sn, const struct in6_addr *saddr,
+			     const struct in6_addr *daddr,
 			     const struct sk_buff *skb, unsigned int thoff,
 			     unsigned int len, u32 mtu)
 {
@@ -42,7 +51,7 @@ static bool stt_pmtu_is_ours(struct stt_net *sn, const struct in6_addr *daddr,
 		return false;
 	if (stt_seq_offset(th->seq) >= stt_seq_len(th->seq) || mtu >= len)
 		return false;
-	return stt_peer_known(sn, daddr);
+	return stt_pmtu_is_local(sn, saddr) && stt_peer_known(sn, daddr);
 }
 
 static int stt_pmtu_oif(const struct sk_buff *skb)
@@ -62,7 +71,7 @@ void stt_pmtu_icmp(struct stt_net *sn, struct sk_buff *skb)
 	const struct icmphdr *ih;
 	const struct iphdr *iph;
 	struct icmphdr ihbuf;
-	struct in6_addr daddr;
+	struct in6_addr saddr, daddr;
 	u32 mtu;
 
 	ih = skb_header_pointer(skb, icmp, sizeof(ihbuf), &ihbuf);
@@ -77,7 +86,8 @@ void stt_pmtu_icmp(struct stt_net *sn, struct sk_buff *skb)
 	    iph->frag_off & htons(IP_OFFSET))
 		return;
 	ipv6_addr_set_v4mapped(iph->daddr, &daddr);
-	if (!stt_pmtu_is_ours(sn, &daddr, skb, quote + iph->ihl * 4,
+	ipv6_addr_set_v4mapped(iph->saddr, &saddr);
+	if (!stt_pmtu_is_ours(sn, &saddr, &daddr, skb, quote + iph->ihl * 4,
 			      ntohs(iph->tot_len), mtu))
 		return;
 	if (!mtu || nf_ip_checksum(skb, NF_INET_LOCAL_IN, icmp, IPPROTO_ICMP)) {
@@ -114,7 +124,8 @@ void stt_pmtu_icmp6(struct stt_net *sn, struct sk_buff *skb, unsigned int icmp)
 	iph = (const struct ipv6hdr *)(skb->data + quote);
 	if (iph->nexthdr != IPPROTO_TCP)
 		return;
-	if (!stt_pmtu_is_ours(sn, &iph->daddr, skb, quote + sizeof(*iph),
+	if (!stt_pmtu_is_ours(sn, &iph->saddr, &iph->daddr, skb,
+			      quote + sizeof(*iph),
 			      sizeof(*iph) + ntohs(iph->payload_len), mtu))
 		return;
 	if (nf_ip6_checksum(skb, NF_INET_LOCAL_IN, icmp, IPPROTO_ICMPV6)) {

@@ -206,6 +206,16 @@ static __be16 stt_path_df(const struct stt_conf *conf,
 	}
 }
 
+/*
+ * The normal mode of RFC 6040 copies the mark. ip_tunnel_ecn_encap() has the
+ * older rule, which hides CE from the underlay.
+ */
+static u8 stt_ecn_encap(u8 tos, const struct sk_buff *skb)
+{
+	return (tos & ~INET_ECN_MASK) |
+	       (ip_tunnel_get_dsfield(ip_hdr(skb), skb) & INET_ECN_MASK);
+}
+
 /* What does not depend on the destination; the network header is set. */
 static void stt_path_plan(struct stt_dev *stt, const struct stt_conf *conf,
 			  struct sk_buff *skb, struct stt_path *path)
@@ -223,7 +233,7 @@ static void stt_path_plan(struct stt_dev *stt, const struct stt_conf *conf,
 	path->tos = conf->tos;
 	if (conf->tos == 1)
 		path->tos = ip_tunnel_get_dsfield(inner, skb);
-	path->tos = ip_tunnel_ecn_encap(path->tos, inner, skb);
+	path->tos = stt_ecn_encap(path->tos, skb);
 	path->df = stt_path_df(conf, skb);
 }
 
@@ -277,7 +287,7 @@ static bool stt_path_set_metadata(const struct stt_conf *conf,
 	if (key->tp_src)
 		path->sport = key->tp_src;
 	path->ttl = key->ttl;
-	path->tos = ip_tunnel_ecn_encap(key->tos, ip_hdr(skb), skb);
+	path->tos = stt_ecn_encap(key->tos, skb);
 	path->df = stt_compat_tun_has_df(key) ? htons(IP_DF) : 0;
 	path->cache = ip_tunnel_dst_cache_usable(skb, info) ? &info->dst_cache :
 							      NULL;
