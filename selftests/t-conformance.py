@@ -755,8 +755,8 @@ def nested(dev, name, proto, *options):
             want = stt.tcp_segments(frame, mss) if mss else \
                 [stt.complete(frame)]
             frames = dev.capture(lambda f=frame, v=vnet: port.send(f, v),
-                                 lambda inside:
-                                 stt.Inner(inside).proto == proto)
+                                 lambda inside, f=frame: f[6:12] in inside
+                                 and stt.Inner(inside).proto == proto)
             have = []
             for got in frames:
                 equal(got.header.mss, 0, "MSS")

@@ -145,7 +145,7 @@ def setup():
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10 ** 6)
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=8)
     args = parser.parse_args()
     register(args.seed, args.rounds)
     try:
