@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154
+# Checks that nothing of the module is left, beyond what run-suite looks at
+# after each test.  Sourced after lib.sh and vm/common.sh.
+
+kmemleak=/sys/kernel/debug/kmemleak
+
+# What was reported so far is not ours.
+leaks_begin()
+{
+	[ -w $kmemleak ] || return 0
+	echo scan >$kmemleak
+	echo clear >$kmemleak
+}
+
+# Fails if memory was allocated since leaks_begin that nothing points to.  An
+# object must be 5 s old and be found twice.
+leaks_none()
+{
+	[ -w $kmemleak ] || return 0
+	sleep 6
+	echo scan >$kmemleak
+	echo scan >$kmemleak
+	cat $kmemleak
+	! grep -q . $kmemleak
+}
+
+# Fails if the kernel complained since it started.
+kernel_silent()
+{
+	! dmesg | grep -E -m 3 -A 40 "$splat"
+}
+
+# Fails if the kernel switched one of its checks off, as it does when it finds
+# something and when it runs out of room.
+checks_enabled()
+{
+	[ ! -e /proc/lockdep_stats ] ||
+		grep -E 'debug_locks: +1$' /proc/lockdep_stats
+	[ ! -w $kmemleak ] || cat $kmemleak >/dev/null
+}
+
+# Fails if the module is still seen anywhere after its removal.
+module_gone()
+{
+	! stt_loaded || { echo "loaded"; return 1; }
+	! grep stt_ /proc/slabinfo || return 1
+	[ ! -e /proc/net/stt ] || { echo "/proc/net/stt"; return 1; }
+	! grep -w stt /proc/kallsyms | head -n 3 | grep . || return 1
+}
