@@ -9,6 +9,7 @@
 #include <linux/in.h>
 #include <linux/inetdevice.h>
 #include <linux/net.h>
+#include <linux/slab.h>
 #include <net/addrconf.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
@@ -16,22 +17,35 @@
 
 #include "stt_private.h"
 
-static int stt_group_join_sock(struct stt_dev *stt, struct socket *sock,
-			       const struct stt_conf *conf)
+/**
+ * struct stt_group - membership of a group
+ * @sock: the member
+ * @addr: the group
+ * @link: ifindex of the underlay device
+ */
+struct stt_group {
+	struct socket	*sock;
+	struct in6_addr	addr;
+	int		link;
+};
+
+static int stt_group_change(const struct stt_group *group, bool join)
 {
-	struct sock *sk = sock->sk;
+	struct sock *sk = group->sock->sk;
 	int err;
 
 	lock_sock(sk);
-	if (stt_addr_is_v4(&conf->remote)) {
+	if (stt_addr_is_v4(&group->addr)) {
 		struct ip_mreqn mreq = {
-			.imr_multiaddr.s_addr = stt_addr_v4(&conf->remote),
-			.imr_ifindex = conf->link,
+			.imr_multiaddr.s_addr = stt_addr_v4(&group->addr),
+			.imr_ifindex = group->link,
 		};
 
-		err = ip_mc_join_group(sk, &mreq);
+		err = join ? ip_mc_join_group(sk, &mreq) :
+			     ip_mc_leave_group(sk, &mreq);
 	} else {
-		err = ipv6_sock_mc_join(sk, conf->link, &conf->remote);
+		err = join ? ipv6_sock_mc_join(sk, group->link, &group->addr) :
+			     ipv6_sock_mc_drop(sk, group->link, &group->addr);
 	}
 	release_sock(sk);
 	return err;
@@ -47,25 +61,34 @@ static int stt_group_join_sock(struct stt_dev *stt, struct socket *sock,
 int stt_group_join(struct stt_dev *stt)
 {
 	const struct stt_conf *conf = &rtnl_dereference(stt->state)->conf;
-	struct socket *sock;
+	struct stt_group *group;
 	int err;
 
 	if (!stt_addr_is_multicast(&conf->remote))
 		return 0;
+	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
+	if (!group)
+		return -ENOMEM;
+	group->addr = conf->remote;
+	group->link = conf->link;
 	/* Membership is a matter of sockets; this one has no other purpose. */
 	err = sock_create_kern(stt->net,
 			       stt_addr_is_v4(&conf->remote) ? AF_INET :
 							       AF_INET6,
-			       SOCK_DGRAM, IPPROTO_UDP, &sock);
+			       SOCK_DGRAM, IPPROTO_UDP, &group->sock);
 	if (err)
-		return err;
-	err = stt_group_join_sock(stt, sock, conf);
-	if (err) {
-		sock_release(sock);
-		return err;
-	}
-	stt->group = sock;
+		goto err_free;
+	err = stt_group_change(group, true);
+	if (err)
+		goto err_release;
+	stt->group = group;
 	return 0;
+
+err_release:
+	sock_release(group->sock);
+err_free:
+	kfree(group);
+	return err;
 }
 
 /**
@@ -76,10 +99,14 @@ int stt_group_join(struct stt_dev *stt)
  */
 void stt_group_leave(struct stt_dev *stt)
 {
-	if (!stt->group)
+	struct stt_group *group = stt->group;
+
+	if (!group)
 		return;
-	/* Closing ends the membership. */
-	sock_release(stt->group);
+	/* Closing would end the membership too, but take RTNL for it. */
+	WARN_ON_ONCE(stt_group_change(group, false));
+	sock_release(group->sock);
+	kfree(group);
 	stt->group = NULL;
 }
 

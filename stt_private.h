@@ -343,6 +343,7 @@ struct stt_state {
 };
 
 struct stt_fdb_table;
+struct stt_group;
 
 /**
  * struct stt_dev - private part of an stt device
@@ -356,7 +357,7 @@ struct stt_fdb_table;
  * @id: identity, under RTNL
  * @hashed: in the table of tunnels, under RTNL
  * @list: in the list of devices of @net, under RTNL
- * @group: socket that is a member of the multicast group, NULL if there is none
+ * @group: membership of the multicast group, NULL if there is none
  * @drops: packets dropped, by cause
  */
 struct stt_dev {
@@ -372,7 +373,7 @@ struct stt_dev {
 	/* cold */
 	bool			hashed;
 	struct list_head	list;
-	struct socket		*group;
+	struct stt_group	*group;
 	atomic_long_t		drops[__STT_XSTATS_MAX];
 };
 
