@@ -90,7 +90,7 @@ require()
 
 run_tests()
 {
-	local name reason_file rc test
+	local name rc test
 
 	ktap_plan $#
 	reason_file=$(mktemp)
