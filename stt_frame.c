@@ -271,15 +271,19 @@ static enum stt_frame_fault stt_frame_decode_partial(struct sk_buff *skb,
 {
 	const u8 mask = STT_F_IPV4 | STT_F_TCP;
 	struct stt_l4 l4;
+	unsigned int end;
 
 	if (!stt_l4_parse(skb, &l4) || l4.offset != hdr->l4_offset ||
 	    l4.flags != (hdr->flags & mask))
 		return STT_FRAME_OFFLOAD;
-	if (l4.len > skb->len - ETH_HLEN ||
-	    ETH_HLEN + l4.len < l4.offset + l4.csum_offset + sizeof(__sum16))
+	end = l4.offset + l4.csum_offset + sizeof(__sum16);
+	if (l4.len > skb->len - ETH_HLEN || ETH_HLEN + l4.len < end)
 		return STT_FRAME_OFFLOAD;
 	/* Bytes behind the packet would be summed with it. */
 	if (pskb_trim(skb, ETH_HLEN + l4.len))
+		return STT_FRAME_NOMEM;
+	/* The checksum must be in the linear part; segments end anywhere. */
+	if (!pskb_may_pull(skb, end))
 		return STT_FRAME_NOMEM;
 	if (!skb_partial_csum_set(skb, l4.offset, l4.csum_offset))
 		return STT_FRAME_OFFLOAD;
