@@ -19,7 +19,7 @@
  *  -s N    bytes of payload: of a datagram, request, response; of bulk: of a
  *          write
  *  -f N    connections at a time (bulk)
- *  -d DEV  count packets and bytes of this device of the first namespace
+ *  -d NAMESPACE/DEV  count packets and bytes of this device
  *
  * Prints a line per repetition: units, nanoseconds, then the packets and bytes
  * sent, and those received, by DEV.
@@ -90,6 +90,25 @@ static int ns_open(const char *name)
 	if (fd < 0)
 		err(1, "%s", path);
 	return fd;
+}
+
+/* Open the counters of a namespace; the name of the device is returned. */
+static const char *open_device(char *name)
+{
+	char *dev = strchr(name, '/');
+	int fd;
+
+	if (!dev)
+		errx(1, "%s: NAMESPACE/DEVICE expected", name);
+	*dev++ = 0;
+	fd = ns_open(name);
+	if (setns(fd, CLONE_NEWNET))
+		err(1, "setns");
+	close(fd);
+	devices = open("/proc/thread-self/net/dev", O_RDONLY);
+	if (devices < 0)
+		err(1, "/proc/net/dev");
+	return dev;
 }
 
 static int sock(int i, int type)
@@ -261,7 +280,7 @@ static void crr(const struct options *o)
 	}
 }
 
-/* Counters of the device, from the file that was opened in its namespace. */
+/* Counters of the device. */
 static struct wire wire(const char *dev)
 {
 	static char text[1 << 16];
@@ -375,7 +394,7 @@ int main(int argc, char **argv)
 			o.flows = parse(optarg, MAX_FLOWS);
 			break;
 		case 'd':
-			o.dev = optarg;
+			o.dev = open_device(optarg);
 			break;
 		default:
 			return 1;
@@ -393,11 +412,6 @@ int main(int argc, char **argv)
 	set_peer(argv[3]);
 	if (!o.size)
 		o.size = w->size;
-	enter(0);
-	devices = open("/proc/thread-self/net/dev", O_RDONLY);
-	if (devices < 0)
-		err(1, "/proc/net/dev");
-
 	if (w->tcp)
 		tcp_listen();
 	else
