@@ -101,18 +101,31 @@ static unsigned int stt_hook_in6(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
+/*
+ * If no other hook is there, neither is connection tracking, and there is
+ * nothing to exempt a packet from.
+ */
+static bool stt_hook_is_alone(const struct nf_hook_entries *hooks)
+{
+	return hooks->num_hook_entries == 1;
+}
+
 /* Segments for other hosts are not ours to exempt. */
 static unsigned int stt_hook_pre(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
 	const struct iphdr *iph = ip_hdr(skb);
+	const struct nf_hook_entries *hooks;
+	struct net *net = state->net;
 	struct stt_net *sn = priv;
 
+	hooks = rcu_dereference(net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
+	if (stt_hook_is_alone(hooks))
+		return NF_ACCEPT;
 	if (iph->protocol == IPPROTO_TCP && !skb_get_nfct(skb) &&
 	    !ip_is_fragment(iph) && stt_port_match(sn, skb, iph->ihl * 4) &&
 	    (ipv4_is_multicast(iph->daddr) ||
-	     inet_addr_type_dev_table(state->net, skb->dev,
-				      iph->daddr) == RTN_LOCAL))
+	     inet_addr_type_dev_table(net, skb->dev, iph->daddr) == RTN_LOCAL))
 		nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
 	return NF_ACCEPT;
 }
@@ -121,16 +134,21 @@ static unsigned int stt_hook_pre6(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
 	const struct in6_addr *daddr = &ipv6_hdr(skb)->daddr;
+	const struct nf_hook_entries *hooks;
+	struct net *net = state->net;
 	struct stt_net *sn = priv;
 	__be16 frag;
 	int thoff;
 	u8 proto;
 
+	hooks = rcu_dereference(net->nf.hooks_ipv6[NF_INET_PRE_ROUTING]);
+	if (stt_hook_is_alone(hooks))
+		return NF_ACCEPT;
 	thoff = stt_ipv6_upper(skb, &proto, &frag);
 	if (thoff > 0 && proto == IPPROTO_TCP && !skb_get_nfct(skb) && !frag &&
 	    stt_port_match(sn, skb, thoff) &&
 	    (ipv6_addr_is_multicast(daddr) ||
-	     ipv6_chk_addr(state->net, daddr, NULL, 0)))
+	     ipv6_chk_addr(net, daddr, NULL, 0)))
 		nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
 	return NF_ACCEPT;
 }
