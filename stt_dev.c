@@ -114,10 +114,38 @@ static u32 stt_tunnel_hash(const void *data, u32 len, u32 seed)
 			    id->scope ^ (__force u16)id->port, seed);
 }
 
+/* Most lookups find what they want: compare the likeliest difference first. */
+static int stt_tunnel_cmp(struct rhashtable_compare_arg *arg, const void *obj)
+{
+	const struct stt_tunnel_id *id = arg->key;
+	const struct stt_dev *stt = obj;
+
+	return id->key != stt->id.key ||
+	       !ipv6_addr_equal(&id->remote, &stt->id.remote) ||
+	       !ipv6_addr_equal(&id->local, &stt->id.local) ||
+	       id->scope != stt->id.scope || id->port != stt->id.port ||
+	       id->kind != stt->id.kind;
+}
+
+/**
+ * struct stt_tunnel - an identity and the device that has it
+ * @node: in the table of tunnels
+ * @id: the identity
+ * @stt: the device
+ * @rcu: frees it after its last reader
+ */
+struct stt_tunnel {
+	struct rhash_head	node;
+	struct stt_tunnel_id	id;
+	struct stt_dev		*stt;
+	struct rcu_head		rcu;
+};
+
 static const struct rhashtable_params stt_tunnel_params = {
 	.key_len = sizeof(struct stt_tunnel_id),
-	.key_offset = offsetof(struct stt_dev, id),
-	.head_offset = offsetof(struct stt_dev, node),
+	.obj_cmpfn = stt_tunnel_cmp,
+	.key_offset = offsetof(struct stt_tunnel, id),
+	.head_offset = offsetof(struct stt_tunnel, node),
 	.hashfn = stt_tunnel_hash,
 	.automatic_shrinking = true,
 };
@@ -265,33 +293,42 @@ static int stt_tunnel_shape(const struct stt_tunnel_id *id)
 	return i;
 }
 
-static int stt_tunnel_insert(struct stt_net *sn, struct stt_dev *stt)
+static struct stt_tunnel *stt_tunnel_insert(struct stt_net *sn,
+					    struct stt_dev *stt,
+					    const struct stt_tunnel_id *id)
 {
-	int shape = stt_tunnel_shape(&stt->id);
+	int shape = stt_tunnel_shape(id);
+	struct stt_tunnel *tunnel;
 	int err;
 
 	ASSERT_RTNL();
 
-	err = rhashtable_lookup_insert_fast(&sn->tunnels, &stt->node,
+	tunnel = kzalloc(sizeof(*tunnel), GFP_KERNEL_ACCOUNT);
+	if (!tunnel)
+		return ERR_PTR(-ENOMEM);
+	tunnel->id = *id;
+	tunnel->stt = stt;
+	err = rhashtable_lookup_insert_fast(&sn->tunnels, &tunnel->node,
 					    stt_tunnel_params);
-	if (err)
-		return err;
-	stt->hashed = true;
+	if (err) {
+		kfree(tunnel);
+		return ERR_PTR(err);
+	}
 	if (!sn->shapes[shape]++)
 		WRITE_ONCE(sn->shape_mask, sn->shape_mask | BIT(shape));
-	return 0;
+	return tunnel;
 }
 
-static void stt_tunnel_remove(struct stt_net *sn, struct stt_dev *stt)
+static void stt_tunnel_remove(struct stt_net *sn, struct stt_tunnel *tunnel)
 {
-	int shape = stt_tunnel_shape(&stt->id);
+	int shape = stt_tunnel_shape(&tunnel->id);
 
 	ASSERT_RTNL();
 
-	rhashtable_remove_fast(&sn->tunnels, &stt->node, stt_tunnel_params);
-	stt->hashed = false;
+	rhashtable_remove_fast(&sn->tunnels, &tunnel->node, stt_tunnel_params);
 	if (!--sn->shapes[shape])
 		WRITE_ONCE(sn->shape_mask, sn->shape_mask & ~BIT(shape));
+	kfree_rcu(tunnel, rcu);
 }
 
 /**
@@ -317,7 +354,7 @@ struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 		.scope = frame->scope,
 		.port = frame->dport,
 	};
-	struct stt_dev *stt;
+	struct stt_tunnel *tunnel;
 	unsigned long i;
 
 	for_each_set_bit(i, &shapes, STT_SHAPES) {
@@ -326,9 +363,10 @@ struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 		id.key = key & mask[shape->kind];
 		id.remote = shape->remote ? frame->saddr : in6addr_any;
 		id.local = shape->local ? frame->daddr : in6addr_any;
-		stt = rhashtable_lookup(&sn->tunnels, &id, stt_tunnel_params);
-		if (stt)
-			return stt;
+		tunnel = rhashtable_lookup(&sn->tunnels, &id,
+					   stt_tunnel_params);
+		if (tunnel)
+			return tunnel->stt;
 	}
 	return NULL;
 }
@@ -429,29 +467,26 @@ static int stt_tunnel_check(struct stt_net *sn, const struct stt_tunnel_id *id,
 	return -EEXIST;
 }
 
-/* Give a device another identity; it is deaf for a grace period. */
+/* Give a device another identity; for a moment it hears both. */
 static int stt_tunnel_rename(struct stt_net *sn, struct stt_dev *stt,
 			     const struct stt_tunnel_id *id,
 			     struct netlink_ext_ack *extack)
 {
-	struct stt_tunnel_id old = stt->id;
+	struct stt_tunnel *tunnel;
 	int err;
 
-	if (!memcmp(id, &old, sizeof(old)))
+	if (!memcmp(id, &stt->id, sizeof(*id)))
 		return 0;
 	err = stt_tunnel_check(sn, id, extack);
 	if (err)
 		return err;
-	stt_tunnel_remove(sn, stt);
-	/* Readers may be on the entry until a grace period is over. */
-	synchronize_net();
+	tunnel = stt_tunnel_insert(sn, stt, id);
+	if (IS_ERR(tunnel))
+		return PTR_ERR(tunnel);
+	stt_tunnel_remove(sn, stt->tunnel);
+	stt->tunnel = tunnel;
 	stt->id = *id;
-	err = stt_tunnel_insert(sn, stt);
-	if (err) {
-		stt->id = old;
-		WARN_ON_ONCE(stt_tunnel_insert(sn, stt));
-	}
-	return err;
+	return 0;
 }
 
 /**
@@ -705,8 +740,8 @@ static void stt_dev_uninit(struct net_device *dev)
 	/* If register_netdevice() fails early, its caller undoes the rest. */
 	if (dev->reg_state != NETREG_UNREGISTERING)
 		return;
-	if (stt->hashed)
-		stt_tunnel_remove(sn, stt);
+	if (stt->tunnel)
+		stt_tunnel_remove(sn, stt->tunnel);
 	stt_fdb_clear(stt);
 	stt_peer_put(sn, &rtnl_dereference(stt->state)->conf.remote);
 	stt_port_put(sn, stt->port);

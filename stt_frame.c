@@ -257,7 +257,9 @@ static enum stt_frame_fault stt_frame_decode_gso(struct sk_buff *skb,
 	if (payload <= mss)
 		return STT_FRAME_OK;
 
-	if (skb_has_frag_list(skb) && stt_skb_fit_gso(skb))
+	/* A clone elsewhere must not become GSO with it. */
+	if (skb_unclone(skb, GFP_ATOMIC) ||
+	    (skb_has_frag_list(skb) && stt_skb_fit_gso(skb)))
 		return STT_FRAME_NOMEM;
 	skb_shinfo(skb)->gso_size = mss;
 	skb_shinfo(skb)->gso_segs = DIV_ROUND_UP(payload, mss);
@@ -311,7 +313,9 @@ enum stt_frame_fault stt_frame_decode(struct sk_buff *skb,
 	const u8 both = STT_F_CSUM_VERIFIED | STT_F_CSUM_PARTIAL;
 	u16 tag = ntohs(hdr->tag);
 
-	skb_gso_reset(skb);
+	/* Not cloned if it was GSO; else there is nothing to reset. */
+	if (skb_is_gso(skb))
+		skb_gso_reset(skb);
 	skb->csum_valid = 0;
 	if ((hdr->flags & both) == both)
 		return STT_FRAME_FLAGS;

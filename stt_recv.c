@@ -43,6 +43,8 @@ static void stt_segment_addrs_v4(const struct sk_buff *skb,
 	seg->frame.scope = netif_is_l3_master(skb->dev) ? skb->dev->ifindex : 0;
 	seg->dsfield = iph->tos;
 	seg->ttl = iph->ttl;
+	seg->label = 0;
+	seg->ifindex = 0;
 }
 
 static void stt_segment_addrs_v6(const struct sk_buff *skb,
@@ -55,8 +57,8 @@ static void stt_segment_addrs_v6(const struct sk_buff *skb,
 	seg->frame.scope = stt_rx_scope(skb, &iph->saddr);
 	seg->dsfield = ipv6_get_dsfield(iph);
 	seg->label = ip6_flowlabel(iph);
-	if (ipv6_addr_type(&iph->saddr) & IPV6_ADDR_LINKLOCAL)
-		seg->ifindex = inet6_iif(skb);
+	seg->ifindex = ipv6_addr_type(&iph->saddr) & IPV6_ADDR_LINKLOCAL ?
+		       inet6_iif(skb) : 0;
 	seg->ttl = iph->hop_limit;
 }
 
@@ -326,7 +328,7 @@ drop:
 void stt_recv(struct stt_net *sn, struct sk_buff *skb, unsigned int thoff,
 	      bool v6)
 {
-	struct stt_segment seg = {};
+	struct stt_segment seg;
 	struct stt_dev *stt;
 	struct stthdr hdr;
 
