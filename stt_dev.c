@@ -114,19 +114,6 @@ static u32 stt_tunnel_hash(const void *data, u32 len, u32 seed)
 			    id->scope ^ (__force u16)id->port, seed);
 }
 
-/* Most lookups find what they want: compare the likeliest difference first. */
-static int stt_tunnel_cmp(struct rhashtable_compare_arg *arg, const void *obj)
-{
-	const struct stt_tunnel_id *id = arg->key;
-	const struct stt_dev *stt = obj;
-
-	return id->key != stt->id.key ||
-	       !ipv6_addr_equal(&id->remote, &stt->id.remote) ||
-	       !ipv6_addr_equal(&id->local, &stt->id.local) ||
-	       id->scope != stt->id.scope || id->port != stt->id.port ||
-	       id->kind != stt->id.kind;
-}
-
 /**
  * struct stt_tunnel - an identity and the device that has it
  * @node: in the table of tunnels
@@ -140,6 +127,19 @@ struct stt_tunnel {
 	struct stt_dev		*stt;
 	struct rcu_head		rcu;
 };
+
+/* Most lookups find what they want: compare the likeliest difference first. */
+static int stt_tunnel_cmp(struct rhashtable_compare_arg *arg, const void *obj)
+{
+	const struct stt_tunnel_id *id = arg->key;
+	const struct stt_tunnel *tunnel = obj;
+
+	return id->key != tunnel->id.key ||
+	       !ipv6_addr_equal(&id->remote, &tunnel->id.remote) ||
+	       !ipv6_addr_equal(&id->local, &tunnel->id.local) ||
+	       id->scope != tunnel->id.scope || id->port != tunnel->id.port ||
+	       id->kind != tunnel->id.kind;
+}
 
 static const struct rhashtable_params stt_tunnel_params = {
 	.key_len = sizeof(struct stt_tunnel_id),
@@ -567,9 +567,12 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 		if (err)
 			goto err_unregister;
 	}
-	err = stt_tunnel_insert(sn, stt);
-	if (err)
+	stt->tunnel = stt_tunnel_insert(sn, stt, &stt->id);
+	if (IS_ERR(stt->tunnel)) {
+		err = PTR_ERR(stt->tunnel);
+		stt->tunnel = NULL;
 		goto err_unregister;
+	}
 	list_add(&stt->list, &sn->devs);
 	return 0;
 

@@ -344,6 +344,7 @@ struct stt_state {
 
 struct stt_fdb_table;
 struct stt_group;
+struct stt_tunnel;
 
 /**
  * struct stt_dev - private part of an stt device
@@ -353,9 +354,8 @@ struct stt_group;
  * @dev: the device
  * @port: port in use
  * @cells: defers received frames to NAPI, which also merges them again
- * @node: in the table of tunnels
  * @id: identity, under RTNL
- * @hashed: in the table of tunnels, under RTNL
+ * @tunnel: its place in the table of tunnels, under RTNL; NULL if it has none
  * @list: in the list of devices of @net, under RTNL
  * @group: membership of the multicast group, NULL if there is none
  * @drops: packets dropped, by cause
@@ -368,10 +368,9 @@ struct stt_dev {
 	struct net_device	*dev;
 	struct stt_port		*port;
 	struct gro_cells	cells;
-	struct rhash_head	node;
-	struct stt_tunnel_id	id;
 	/* cold */
-	bool			hashed;
+	struct stt_tunnel_id	id;
+	struct stt_tunnel	*tunnel;
 	struct list_head	list;
 	struct stt_group	*group;
 	atomic_long_t		drops[__STT_XSTATS_MAX];
