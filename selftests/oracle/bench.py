@@ -91,10 +91,6 @@ class Dev:
             out += port.until(lambda p, _, m=mark: p.data == m)
         return [p for p in out if not is_mark(p.data)]
 
-    def rx_frame(self, frame, size=None, **kwargs):
-        """As rx(), for one whole frame cut in pieces of `size`."""
-        return self.rx(self.cut(frame, None, size, **kwargs))
-
     # ------------------------------------------------------------ transmit
 
     def capture(self, action, keep):
