@@ -1,0 +1,69 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Ethernet frames and FDB entries in number, for the shell selftests.
+
+  frames.py send DEV SRC DST [COUNT [VLAN...]]
+      COUNT (1) frames through DEV, the source address counting up from SRC;
+      each with the VLAN tags given as TPID:TCI in hexadecimal
+  frames.py fill DEV REMOTE COUNT
+      COUNT static entries for 02:00:00:00:00:00 and up behind REMOTE
+"""
+
+import socket
+import struct
+import sys
+
+RTM_NEWNEIGH, NLMSG_ERROR = 28, 2
+F_REQUEST, F_ACK, F_EXCL, F_CREATE = 1, 4, 0x200, 0x400
+NDA_DST, NDA_LLADDR = 1, 2
+NUD_NOARP, NTF_SELF = 0x40, 2
+
+
+def address(text):
+    return int(text.replace(":", ""), 16)
+
+
+def send(device, source, target, count="1", *tags):
+    first, target = address(source), address(target).to_bytes(6, "big")
+    rest = b"".join(struct.pack("!HH", *(int(part, 16) for part in
+                                         tag.split(":"))) for tag in tags)
+    # local experimental ethertype
+    rest += struct.pack("!H", 0x88b5) + bytes(46)
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sock.bind((device, 0))
+    for number in range(int(count)):
+        sock.send(target + (first + number).to_bytes(6, "big") + rest)
+
+
+def fill(device, remote, count):
+    count = int(count)
+    index = socket.if_nametoindex(device)
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    sock.setsockopt(socket.SOL_SOCKET, 32, 4 << 20)     # SO_SNDBUFFORCE
+    sock.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)     # SO_RCVBUFFORCE
+    head = struct.pack("=BxxxiHBB", socket.AF_BRIDGE, index, NUD_NOARP,
+                       NTF_SELF, 0)
+    tail = struct.pack("=HH", 8, NDA_DST) + socket.inet_aton(remote)
+    size = 16 + 12 + 12 + 8
+    batch = 1000
+    for first in range(0, count, batch):
+        end = min(first + batch, count)
+        data = b""
+        for number in range(first, end):
+            flags = F_REQUEST | F_CREATE | F_EXCL
+            if number == end - 1:
+                flags |= F_ACK
+            data += struct.pack("=IHHII", size, RTM_NEWNEIGH, flags, number,
+                                0) + head
+            data += struct.pack("=HH", 10, NDA_LLADDR) + (
+                0x020000000000 + number).to_bytes(6, "big") + b"\0\0" + tail
+        sock.send(data)
+        answer = sock.recv(1 << 16)
+        kind, = struct.unpack_from("=H", answer, 4)
+        code, = struct.unpack_from("=i", answer, 16)
+        if kind != NLMSG_ERROR or code:
+            sys.exit("entries from %d: error %d" % (first, code))
+
+
+if __name__ == "__main__":
+    {"send": send, "fill": fill}[sys.argv[1]](*sys.argv[2:])
