@@ -138,17 +138,23 @@ static bool stt_frame_has_cwr(const struct sk_buff *skb)
  *
  * Return: false if checksum and segmentation must be done first.
  */
-bool stt_frame_fits(const struct sk_buff *skb)
+bool stt_frame_fits(struct sk_buff *skb)
 {
+	unsigned int reach = STT_L4_OFFSET_MAX;
+
 	if (skb_vlan_tag_present(skb)) {
 		if (skb->vlan_proto != htons(ETH_P_8021Q) ||
 		    eth_type_vlan(skb->protocol))
 			return false;
 	} else if (eth_type_vlan(skb->protocol)) {
-		return false;
+		if (skb->protocol != htons(ETH_P_8021Q) ||
+		    skb_vlan_tagged_multi(skb))
+			return false;
+		/* It leaves the payload, see stt_frame_encode_tag(). */
+		reach += VLAN_HLEN;
 	}
 	if (skb->ip_summed == CHECKSUM_PARTIAL &&
-	    skb_checksum_start_offset(skb) > STT_L4_OFFSET_MAX)
+	    skb_checksum_start_offset(skb) > reach)
 		return false;
 	return !skb_is_gso(skb) || !stt_frame_has_cwr(skb);
 }

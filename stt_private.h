@@ -199,7 +199,7 @@ struct stt_frame_policy {
 	bool	vlan_compat;
 };
 
-bool stt_frame_fits(const struct sk_buff *skb);
+bool stt_frame_fits(struct sk_buff *skb);
 int stt_frame_encode(struct sk_buff *skb, struct stthdr *hdr);
 enum stt_frame_fault stt_frame_decode(struct sk_buff *skb,
 				      const struct stthdr *hdr,

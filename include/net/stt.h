@@ -46,8 +46,8 @@
  */
 #define STT_F_CSUM_VERIFIED	0x01	/* C: sender has verified it */
 #define STT_F_CSUM_PARTIAL	0x02	/* P: sum of pseudo-header */
-#define STT_F_IPV4		0x04	/* V: with P, inner is IPv4, else IPv6 */
-#define STT_F_TCP		0x08	/* T: with P, inner is TCP, else UDP */
+#define STT_F_IPV4		0x04	/* V: with P, IPv4, else IPv6 */
+#define STT_F_TCP		0x08	/* T: with P, TCP, else UDP */
 
 /* Tag field: where 802.1Q has DEI, STT says whether there is a tag at all. */
 #define STT_TAG_VALID		0x1000
