@@ -210,7 +210,7 @@ everything_at_once()
 all_done()
 {
 	cat "$rounds"
-	[ "$(wc -l <"$rounds")" -eq "$1" ] 
+	[ "$(wc -l <"$rounds")" -eq "$1" ]
 }
 
 reasm_empty()
