@@ -335,13 +335,13 @@ static void stt_tunnel_remove(struct stt_net *sn, struct stt_tunnel *tunnel)
  * stt_tunnel_find() - the device that a received frame is for
  * @sn: namespace it arrived in
  * @key: its Context ID
- * @frame: where it comes from and went to
+ * @seg: where it comes from and went to
  *
  * Context: RCU read lock held.
  * Return: the device whose identity matches most exactly, or NULL.
  */
 struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
-				const struct stt_frame_id *frame)
+				const struct stt_segment *seg)
 {
 	static const u64 mask[] = {
 		[STT_KIND_KEY] = U64_MAX,
@@ -349,9 +349,9 @@ struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 		[STT_KIND_ANY] = 0,
 	};
 	unsigned long shapes = READ_ONCE(sn->shape_mask);
+	const struct stt_frame_id *frame = &seg->frame;
 	const struct stt_shape *shape;
 	struct stt_tunnel_id id = {
-		.scope = frame->scope,
 		.port = frame->dport,
 	};
 	struct stt_tunnel *tunnel;
@@ -362,6 +362,7 @@ struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 		id.kind = shape->kind;
 		id.key = key & mask[shape->kind];
 		id.remote = shape->remote ? frame->saddr : in6addr_any;
+		id.scope = shape->remote ? frame->scope : seg->domain;
 		id.local = shape->local ? frame->daddr : in6addr_any;
 		tunnel = rhashtable_lookup(&sn->tunnels, &id,
 					   stt_tunnel_params);
@@ -409,13 +410,16 @@ static void stt_dev_free(struct net_device *dev)
 	call_rcu(&state->rcu, stt_state_free);
 }
 
-/* The L3 domain that an underlay device puts a tunnel in. */
-static u32 stt_conf_scope(struct net *net, const struct stt_conf *conf)
+/*
+ * The L3 domain that an underlay device puts a tunnel in; for a link-local
+ * remote alone, the link itself.
+ */
+static u32 stt_conf_scope(struct net *net, const struct stt_conf *conf,
+			  bool multipoint)
 {
 	if (!conf->link)
 		return 0;
-	if (ipv6_addr_type(&conf->remote) & IPV6_ADDR_LINKLOCAL &&
-	    !ipv6_addr_is_multicast(&conf->remote))
+	if (!multipoint && ipv6_addr_type(&conf->remote) & IPV6_ADDR_LINKLOCAL)
 		return conf->link;
 	return l3mdev_master_ifindex_by_index(net, conf->link);
 }
@@ -432,7 +436,7 @@ static struct stt_tunnel_id stt_conf_id(struct net *net,
 		.key = conf->key,
 		.remote = multipoint ? in6addr_any : conf->remote,
 		.local = conf->local,
-		.scope = stt_conf_scope(net, conf),
+		.scope = stt_conf_scope(net, conf, multipoint),
 		.port = conf->port,
 		.kind = !conf->external ? STT_KIND_KEY :
 			conf->keybase ? STT_KIND_BASE : STT_KIND_ANY,

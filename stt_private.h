@@ -85,6 +85,7 @@ struct stt_frame_id {
  * @ttl: outer hop count
  * @label: outer IPv6 flow label
  * @ifindex: link it came in by, if the source is link-local; else 0
+ * @domain: ifindex of the VRF it arrived in, 0 for the default one
  */
 struct stt_segment {
 	struct stt_frame_id	frame;
@@ -94,6 +95,7 @@ struct stt_segment {
 	u8			ttl;
 	__be32			label;
 	int			ifindex;
+	u32			domain;
 };
 
 /* Reassembly takes segments from every CPU; shards keep them apart. */
@@ -464,7 +466,7 @@ bool stt_peer_known(struct stt_net *sn, const struct in6_addr *addr);
 int stt_tunnels_init(struct stt_net *sn);
 void stt_tunnels_exit(struct stt_net *sn);
 struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
-				const struct stt_frame_id *frame);
+				const struct stt_segment *seg);
 void stt_dev_setup(struct net_device *dev);
 int stt_dev_add(struct net *net, struct net_device *dev,
 		const struct stt_conf *conf, struct netlink_ext_ack *extack);

@@ -25,14 +25,6 @@ static void stt_net_drop(struct stt_net *sn, struct sk_buff *skb,
 	kfree_skb_reason(skb, reason);
 }
 
-/* L3 domain a packet arrived in; see struct stt_frame_id. */
-static u32 stt_rx_scope(const struct sk_buff *skb, const struct in6_addr *saddr)
-{
-	if (ipv6_addr_type(saddr) & IPV6_ADDR_LINKLOCAL)
-		return inet6_iif(skb);
-	return netif_is_l3_master(skb->dev) ? skb->dev->ifindex : 0;
-}
-
 static void stt_segment_addrs_v4(const struct sk_buff *skb,
 				 struct stt_segment *seg)
 {
@@ -40,7 +32,8 @@ static void stt_segment_addrs_v4(const struct sk_buff *skb,
 
 	ipv6_addr_set_v4mapped(iph->saddr, &seg->frame.saddr);
 	ipv6_addr_set_v4mapped(iph->daddr, &seg->frame.daddr);
-	seg->frame.scope = netif_is_l3_master(skb->dev) ? skb->dev->ifindex : 0;
+	seg->domain = netif_is_l3_master(skb->dev) ? skb->dev->ifindex : 0;
+	seg->frame.scope = seg->domain;
 	seg->dsfield = iph->tos;
 	seg->ttl = iph->ttl;
 	seg->label = 0;
@@ -54,12 +47,20 @@ static void stt_segment_addrs_v6(const struct sk_buff *skb,
 
 	seg->frame.saddr = iph->saddr;
 	seg->frame.daddr = iph->daddr;
-	seg->frame.scope = stt_rx_scope(skb, &iph->saddr);
 	seg->dsfield = ipv6_get_dsfield(iph);
 	seg->label = ip6_flowlabel(iph);
-	seg->ifindex = ipv6_addr_type(&iph->saddr) & IPV6_ADDR_LINKLOCAL ?
-		       inet6_iif(skb) : 0;
 	seg->ttl = iph->hop_limit;
+	if (unlikely(ipv6_addr_type(&iph->saddr) & IPV6_ADDR_LINKLOCAL)) {
+		/* A VRF leaves the device of these as it is. */
+		seg->ifindex = inet6_iif(skb);
+		seg->domain = l3mdev_master_ifindex_rcu(skb->dev);
+		seg->frame.scope = seg->ifindex;
+	} else {
+		seg->ifindex = 0;
+		seg->domain = netif_is_l3_master(skb->dev) ?
+			      skb->dev->ifindex : 0;
+		seg->frame.scope = seg->domain;
+	}
 }
 
 static bool stt_policy_ok(struct sk_buff *skb, bool v6)
@@ -356,7 +357,7 @@ void stt_recv(struct stt_net *sn, struct sk_buff *skb, unsigned int thoff,
 		consume_skb(skb);
 		return;
 	}
-	stt = stt_tunnel_find(sn, be64_to_cpu(hdr.key), &seg.frame);
+	stt = stt_tunnel_find(sn, be64_to_cpu(hdr.key), &seg);
 	if (!stt) {
 		stt_net_drop(sn, skb, STT_NET_RX_UNKNOWN_ID,
 			     SKB_DROP_REASON_NOT_SPECIFIED);
