@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Ethernet frames and FDB entries in number, for the shell selftests.
 
-  frames.py send DEV SRC DST [COUNT [VLAN...]]
-      COUNT (1) frames through DEV, the source address counting up from SRC;
-      each with the VLAN tags given as TPID:TCI in hexadecimal
+  frames.py send DEV SRC DST [COUNT [STEP]]
+      COUNT (1) frames through DEV, the source address counting up from SRC
+      in steps of STEP (1)
   frames.py fill DEV REMOTE COUNT
       COUNT static entries for 02:00:00:00:00:00 and up behind REMOTE
 """
@@ -23,16 +23,15 @@ def address(text):
     return int(text.replace(":", ""), 16)
 
 
-def send(device, source, target, count="1", *tags):
+def send(device, source, target, count="1", step="1"):
     first, target = address(source), address(target).to_bytes(6, "big")
-    rest = b"".join(struct.pack("!HH", *(int(part, 16) for part in
-                                         tag.split(":"))) for tag in tags)
     # local experimental ethertype
-    rest += struct.pack("!H", 0x88b5) + bytes(46)
+    rest = struct.pack("!H", 0x88b5) + bytes(46)
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
     sock.bind((device, 0))
     for number in range(int(count)):
-        sock.send(target + (first + number).to_bytes(6, "big") + rest)
+        sock.send(target + (first + number * int(step)).to_bytes(6, "big") +
+                  rest)
 
 
 def fill(device, remote, count):

@@ -13,6 +13,17 @@ require jq bridge python3
 
 frames=$PWD/frames.py
 
+# await SECONDS COMMAND...: as busywait, with nothing to say unless in vain.
+await()
+{
+	local output
+
+	output=$(busywait "$@") || {
+		echo "$output"
+		return 1
+	}
+}
+
 # quiet NS...: devices made from now on send nothing of their own.
 quiet()
 {
@@ -258,7 +269,7 @@ watch()
 {
 	seen=$(mktemp)
 	bridge -n "$host" monitor fdb >>"$seen" 2>&1 &
-	busywait 10 mark_seen >/dev/null
+	await 10 mark_seen
 	: >"$seen"
 }
 
@@ -270,7 +281,7 @@ mark_seen()
 
 watched()
 {
-	busywait 10 mark_seen >/dev/null
+	await 10 mark_seen
 	sed '/02:ff:ff:ff:ff:ff/d; s/ *$//' "$seen"
 	: >"$seen"
 }
@@ -383,11 +394,11 @@ addresses_are_learned_and_move()
 	watch
 	# shellcheck disable=SC2154
 	send "$host2" $a
-	busywait 10 has "$a dst 10.0.0.2 self" >/dev/null
+	await 10 has "$a dst 10.0.0.2 self"
 	send "$host2" $a
 	# shellcheck disable=SC2154
 	send "$host3" $a
-	busywait 10 has "$a dst 10.0.0.3 self" >/dev/null
+	await 10 has "$a dst 10.0.0.3 self"
 	[ "$(entries | wc -l)" = 1 ]
 	[ "$(watched)" = "$a dev x dst 10.0.0.2 self
 $a dev x dst 10.0.0.3 self" ]
@@ -396,7 +407,7 @@ $a dev x dst 10.0.0.3 self" ]
 	on "fdb replace $a dev x dst 10.0.0.9 static"
 	send "$host2" $a
 	send "$host2" 02:00:00:00:01:02
-	busywait 10 has "02:00:00:00:01:02 dst 10.0.0.2 self" >/dev/null
+	await 10 has "02:00:00:00:01:02 dst 10.0.0.2 self"
 	has "$a dst 10.0.0.9 self static"
 }
 
@@ -404,11 +415,11 @@ nothing_is_learned_without_learning()
 {
 	three_hosts nolearning
 	send "$host2" 02:00:00:00:01:01
-	busywait 10 received 1 >/dev/null
+	await 10 received 1
 	[ -z "$(entries)" ]
 	ip -n "$host" link set x type stt learning
 	send "$host2" 02:00:00:00:01:01
-	busywait 10 has "02:00:00:00:01:01 dst 10.0.0.2 self" >/dev/null
+	await 10 has "02:00:00:00:01:01 dst 10.0.0.2 self"
 }
 
 received()
@@ -421,11 +432,11 @@ no_more_is_learned_than_allowed()
 	three_hosts maxaddress 3
 	on "fdb add 02:00:00:00:02:01 dev x dst 10.0.0.2 static"
 	send "$host2" 02:00:00:00:01:01 9
-	busywait 10 received 9 >/dev/null
+	await 10 received 9
 	[ "$(entries | grep -c 'dst 10.0.0.2 self$')" = 3 ]
 	on "fdb del 02:00:00:00:01:01 dev x"
 	send "$host2" 02:00:00:00:01:08
-	busywait 10 has "02:00:00:00:01:08 dst 10.0.0.2 self" >/dev/null
+	await 10 has "02:00:00:00:01:08 dst 10.0.0.2 self"
 }
 
 what_is_not_seen_again_is_forgotten()
@@ -436,9 +447,9 @@ what_is_not_seen_again_is_forgotten()
 		"fdb add 02:00:00:00:02:02 dev x dst 10.0.0.2 extern_learn" \
 		"fdb add 02:00:00:00:02:03 dev x dst 10.0.0.2 dynamic"
 	send "$host2" 02:00:00:00:01:01 3
-	busywait 10 has "02:00:00:00:01:03 dst 10.0.0.2 self" >/dev/null
-	busywait 10 hasnt "02:00:00:00:01:03 dst 10.0.0.2 self" >/dev/null
-	busywait 10 hasnt "02:00:00:00:02:03 dst 10.0.0.2 self" >/dev/null
+	await 10 has "02:00:00:00:01:03 dst 10.0.0.2 self"
+	await 10 hasnt "02:00:00:00:01:03 dst 10.0.0.2 self"
+	await 10 hasnt "02:00:00:00:02:03 dst 10.0.0.2 self"
 	expect "02:00:00:00:02:01 dst 10.0.0.2 self static" \
 		"02:00:00:00:02:02 dst 10.0.0.2 self extern_learn permanent"
 	[ "$(watched | grep -c '^Deleted 02:00:00:00:01:0[1-3]')" = 3 ]
@@ -446,9 +457,9 @@ what_is_not_seen_again_is_forgotten()
 	# With another time it begins again; without one it ends.
 	ip -n "$host" link set x type stt ageing none
 	send "$host2" 02:00:00:00:01:01
-	busywait 10 has "02:00:00:00:01:01 dst 10.0.0.2 self" >/dev/null
+	await 10 has "02:00:00:00:01:01 dst 10.0.0.2 self"
 	ip -n "$host" link set x type stt ageing 1
-	busywait 10 hasnt "02:00:00:00:01:01 dst 10.0.0.2 self" >/dev/null
+	await 10 hasnt "02:00:00:00:01:01 dst 10.0.0.2 self"
 }
 
 # pktgen COUNT ADDRESSES: nanoseconds for each of COUNT frames through x, to
@@ -517,7 +528,7 @@ a_hundred_thousand_entries()
 	echo "flushed in $((($(date +%s%N) - start) / 1000000)) ms"
 	[ -z "$(entries)" ]
 	[ "$full" -gt $((before + count / 20)) ]
-	busywait 20 slab_below $((before + (full - before) / 4)) >/dev/null
+	await 20 slab_below $((before + (full - before) / 4))
 	[ $ratio -lt 130 ]
 	# No frame was without destination.
 	[ "$(ethtool_stat "$host" x tx_no_remote)" = 0 ]
@@ -568,7 +579,7 @@ changes_under_traffic()
 	done
 	echo "$i rounds, $(link_stat "$host" x rx.packets) frames"
 	# It all ages.
-	busywait 10 empty >/dev/null
+	await 10 empty
 }
 
 empty()
