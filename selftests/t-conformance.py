@@ -1791,6 +1791,27 @@ def receive_group(under, members, port):
             under, stt.inner(stt.TCP, *under.dev.ip4, bytes(2000),
                              csum="partial"), 700, mss=500)):
         equal([p.gso_size for p in got], [500], "segment size")
+    # They share the bytes that came, so none may write to them.
+    for option, mark in (("nodscpcopy", 0x48), ("dscpcopy", 0xb8)):
+        members[0].change(option)
+        try:
+            shared_bytes(under, members, port, mark)
+        finally:
+            members[0].change("nodscpcopy")
+
+
+def shared_bytes(under, members, port, mark):
+    """Frames marked on their way: the first member gives what is inside this
+    DSCP, the others none."""
+    for ends, word in ((under.dev.ip4, "tos"), (under.dev.ip6, "tclass")):
+        for length, code in itertools.product((100, 900), (stt.ECT0, stt.CE)):
+            def make(value, e=ends, w=word, n=length):
+                return stt.inner(stt.UDP, *e, b"M" * n, **{w: value})
+            got = group_rx(under, members, port, to_group(
+                under, make(0x48 | stt.ECT0), 400, tos=0xb8 | code))
+            for packets, dscp_ in zip(got, (mark, 0x48)):
+                same(packets, [make(dscp_ | code)],
+                     "%s, %d bytes, ECN %d" % (word, length, code))
 
 
 def send_group(under, one, other, port):
