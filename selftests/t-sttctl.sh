@@ -115,6 +115,8 @@ show_counts()
 	# What comes while it is down is counted by cause.
 	# shellcheck disable=SC2154
 	in_ns "$vm2" ping -q -c 2 -i 0.2 -W 1 192.0.2.1 || true
+	# Nothing may come between the two readings.
+	ip -n "$hv1" link set under0 down
 	same "$(ethtool_stat "$hv1" stt0 rx_down)" \
 		"$(json "$hv1" '.[0].drops.rx_down' show)"
 	same true "$(json "$hv1" '.[0].drops.rx_down > 0' show)"
@@ -989,7 +991,7 @@ check_wrong_checksums()
 {
 	tunnel
 	spoil checksum
-	busywait 10 counter_grows rx_bad_csum
+	busywait 20 counter_grows rx_bad_csum
 	finds checksum
 	kill $spoiler
 	wait $spoiler || true
@@ -1006,6 +1008,7 @@ check_no_memory_for_reassembly()
 	tunnel
 	ctl "$hv1" reasm set budget 1M timeout 60000
 	spoil reassembly
+	busywait 20 memory_runs_out
 	finds reassembly
 	same "sttctl reasm set budget 2097152" "$fix"
 	kill $spoiler
@@ -1015,6 +1018,11 @@ check_no_memory_for_reassembly()
 	in_ns "$hv1" bash -ec "$remedy_text"
 	fine
 	same 2097152 "$(json "$hv1" .budget reasm)"
+}
+
+memory_runs_out()
+{
+	json "$hv1" '.counters.rx_no_budget + .reasm.evictions > 0' stats
 }
 
 # The device is with the VM, its underlay is not.
