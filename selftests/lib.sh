@@ -66,6 +66,21 @@ ktap_totals()
 	[ "$ktap_failed" -eq 0 ]
 }
 
+totals_pattern='^([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped$'
+
+# without_totals FILE: copies to FILE as it comes, and less the line of
+# ktap_totals to standard output.
+without_totals()
+{
+	tee "$1" | grep --line-buffered -vE "$totals_pattern"
+}
+
+# totals FILE: "PASSED FAILED SKIPPED" of that line
+totals()
+{
+	sed -nE "s/$totals_pattern/\\1 \\2 \\3/p" "$1"
+}
+
 # Ends the test, or before run_tests the whole file, as skipped.
 skip()
 {
