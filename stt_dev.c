@@ -208,7 +208,7 @@ int stt_peer_get(struct stt_net *sn, const struct in6_addr *addr)
 		goto unlock;
 	}
 	err = -ENOMEM;
-	peer = kzalloc(sizeof(*peer), GFP_ATOMIC | __GFP_ACCOUNT);
+	peer = kzalloc(sizeof(*peer), STT_GFP_ENTRY);
 	if (!peer)
 		goto unlock;
 	peer->addr = *addr;

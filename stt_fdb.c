@@ -165,12 +165,12 @@ static struct stt_remote *stt_remote_get(struct stt_fdb_table *t,
 		remote->users++;
 		return remote;
 	}
-	remote = kzalloc(sizeof(*remote), GFP_ATOMIC | __GFP_ACCOUNT);
+	remote = kzalloc(sizeof(*remote), STT_GFP_ENTRY);
 	if (!remote)
 		return NULL;
 	remote->id = *id;
 	remote->users = 1;
-	if (dst_cache_init(&remote->cache, GFP_ATOMIC | __GFP_ACCOUNT))
+	if (dst_cache_init(&remote->cache, STT_GFP_ENTRY))
 		goto err_free;
 	if (stt_peer_get(stt_pernet(t->stt->net), &id->addr))
 		goto err_destroy_cache;
@@ -369,7 +369,7 @@ static struct stt_fdb *stt_fdb_new(struct stt_fdb_table *t,
 
 	lockdep_assert_held(&t->lock);
 
-	fdb = kzalloc(sizeof(*fdb), GFP_ATOMIC | __GFP_ACCOUNT);
+	fdb = kzalloc(sizeof(*fdb), STT_GFP_ENTRY);
 	if (!fdb)
 		return NULL;
 	fdb->id = *id;
@@ -456,7 +456,7 @@ static int stt_fdb_add_dest(struct stt_fdb_table *t, struct stt_fdb *fdb,
 {
 	struct stt_dest *dest, *last = NULL;
 
-	dest = kzalloc(sizeof(*dest), GFP_ATOMIC | __GFP_ACCOUNT);
+	dest = kzalloc(sizeof(*dest), STT_GFP_ENTRY);
 	if (!dest)
 		return -ENOMEM;
 	dest->remote = remote;

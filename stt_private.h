@@ -344,6 +344,12 @@ struct stt_state {
 	struct rcu_head		rcu;
 };
 
+/*
+ * For what is made under a lock for whoever asks: it counts against their
+ * limit, and is not worth the reserves, which would be given beyond it.
+ */
+#define STT_GFP_ENTRY	(GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT)
+
 struct stt_fdb_table;
 struct stt_group;
 struct stt_tunnel;
