@@ -350,7 +350,7 @@ group_of_remotes()
 	# Who is down is no member; the others are.
 	on_hv 3 "link set stt0 down"
 	is_member 2 "$1"
-	! is_member 3 "$1"
+	! is_member 3 "$1" || return 1
 }
 
 # is_member HV GROUP
