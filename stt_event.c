@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stateless Transport Tunneling: devices and FDB entries as generic netlink
- * messages, and the events that are made of them.
+ * Stateless Transport Tunneling: devices and FDB entries as messages of
+ * netlink, and the events that are made of them.
  *
  * Events go to the namespace of the device. They are made only if someone
  * listens, and lost rather than waited for if there is no memory.
  */
+#include <linux/neighbour.h>
 #include <linux/netdevice.h>
+#include <linux/rtnetlink.h>
 #include <linux/stt_genl.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
@@ -226,6 +228,123 @@ int stt_event_put_flush(struct sk_buff *skb, const struct stt_dev *stt,
 	      nla_put_u8(skb, STT_FDB_A_FLAGS_MASK, filter->flags_mask))))
 		return -EMSGSIZE;
 	return 0;
+}
+
+static int stt_event_put_dest(struct sk_buff *skb, const struct stt_dev *stt,
+			      const struct stt_fdb_info *info)
+{
+	const struct stt_remote_id *id = info->remote;
+	u64 key = id->key;
+
+	if (stt_addr_is_v4(&id->addr) ?
+	    nla_put_in_addr(skb, NDA_DST, stt_addr_v4(&id->addr)) :
+	    nla_put_in6_addr(skb, NDA_DST, &id->addr))
+		return -EMSGSIZE;
+	if (id->port != stt->id.port &&
+	    nla_put_be16(skb, NDA_PORT, id->port))
+		return -EMSGSIZE;
+	/* bridge(8) reads 32 bits; a longer Context ID needs an own reader. */
+	if (key != stt->id.key &&
+	    (key > U32_MAX ? nla_put(skb, NDA_VNI, sizeof(key), &key) :
+			     nla_put_u32(skb, NDA_VNI, key)))
+		return -EMSGSIZE;
+	key = info->key;
+	if (key != stt->id.key &&
+	    (key > U32_MAX ? nla_put(skb, NDA_SRC_VNI, sizeof(key), &key) :
+			     nla_put_u32(skb, NDA_SRC_VNI, key)))
+		return -EMSGSIZE;
+	if (id->ifindex && nla_put_u32(skb, NDA_IFINDEX, id->ifindex))
+		return -EMSGSIZE;
+	return 0;
+}
+
+/**
+ * stt_event_fill_neigh() - append an FDB entry as rtnetlink has them
+ * @skb: to append to
+ * @stt: the device
+ * @info: the entry with one of its destinations
+ * @portid: who asked, 0 if nobody has
+ * @seq: sequence number of the question
+ * @type: RTM_NEWNEIGH or RTM_DELNEIGH
+ * @flags: NLM_F_*
+ *
+ * Return: 0 or -EMSGSIZE.
+ */
+int stt_event_fill_neigh(struct sk_buff *skb, const struct stt_dev *stt,
+			 const struct stt_fdb_info *info, u32 portid, u32 seq,
+			 int type, unsigned int flags)
+{
+	struct nda_cacheinfo ci = {
+		.ndm_used = jiffies_to_clock_t(jiffies - info->used),
+		.ndm_updated = jiffies_to_clock_t(jiffies - info->updated),
+	};
+	struct net *net = dev_net(stt->dev);
+	struct nlmsghdr *nlh;
+	struct ndmsg *ndm;
+
+	nlh = nlmsg_put(skb, portid, seq, type, sizeof(*ndm), flags);
+	if (!nlh)
+		return -EMSGSIZE;
+	ndm = nlmsg_data(nlh);
+	memset(ndm, 0, sizeof(*ndm));
+	ndm->ndm_family = AF_BRIDGE;
+	ndm->ndm_state = info->state;
+	ndm->ndm_ifindex = stt->dev->ifindex;
+	ndm->ndm_flags = info->flags | NTF_SELF;
+	ndm->ndm_type = RTN_UNICAST;
+	if (nla_put(skb, NDA_LLADDR, ETH_ALEN, info->mac) ||
+	    (!net_eq(net, stt->net) &&
+	     nla_put_s32(skb, NDA_LINK_NETNSID,
+			 peernet2id(net, stt->net))) ||
+	    stt_event_put_dest(skb, stt, info) ||
+	    nla_put(skb, NDA_CACHEINFO, sizeof(ci), &ci)) {
+		nlmsg_cancel(skb, nlh);
+		return -EMSGSIZE;
+	}
+	nlmsg_end(skb, nlh);
+	return 0;
+}
+
+static size_t stt_event_neigh_size(void)
+{
+	return NLMSG_ALIGN(sizeof(struct ndmsg)) +
+	       nla_total_size(ETH_ALEN) +			/* LLADDR */
+	       nla_total_size(sizeof(struct in6_addr)) +	/* DST */
+	       nla_total_size(sizeof(__be16)) +			/* PORT */
+	       nla_total_size(sizeof(u64)) +			/* VNI */
+	       nla_total_size(sizeof(u64)) +			/* SRC_VNI */
+	       nla_total_size(sizeof(u32)) +			/* IFINDEX */
+	       nla_total_size(sizeof(s32)) +		/* LINK_NETNSID */
+	       nla_total_size(sizeof(struct nda_cacheinfo));
+}
+
+/**
+ * stt_event_neigh() - tell those who listen to neighbours of an FDB entry
+ * @stt: the device
+ * @info: the entry with one of its destinations
+ * @type: RTM_NEWNEIGH or RTM_DELNEIGH
+ *
+ * Context: any; the lock of the FDB may be held.
+ */
+void stt_event_neigh(const struct stt_dev *stt,
+		     const struct stt_fdb_info *info, int type)
+{
+	struct net *net = dev_net(stt->dev);
+	struct sk_buff *skb;
+
+	if (!rtnl_has_listeners(net, RTNLGRP_NEIGH))
+		return;
+	skb = nlmsg_new(stt_event_neigh_size(), GFP_ATOMIC);
+	if (!skb)
+		goto err;
+	if (stt_event_fill_neigh(skb, stt, info, 0, 0, type, 0)) {
+		kfree_skb(skb);
+		goto err;
+	}
+	rtnl_notify(skb, net, 0, RTNLGRP_NEIGH, NULL, GFP_ATOMIC);
+	return;
+err:
+	rtnl_set_sk_err(net, RTNLGRP_NEIGH, -ENOBUFS);
 }
 
 static bool stt_event_wanted(const struct stt_dev *stt)

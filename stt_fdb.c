@@ -36,18 +36,6 @@
 #define STT_FDB_BATCH		256
 
 /**
- * struct stt_fdb_id - what an entry is found by
- * @key: Context ID
- * @mac: MAC address
- * @pad: zero
- */
-struct stt_fdb_id {
-	u64	key;
-	u8	mac[ETH_ALEN];
-	u16	pad;
-};
-
-/**
  * struct stt_fdb - an entry
  * @node: in the table of entries
  * @id: what it is found by
@@ -135,14 +123,6 @@ static bool stt_fdb_is_learned(const struct stt_fdb *fdb)
 	       !(fdb->flags & NTF_EXT_LEARNED);
 }
 
-static struct stt_fdb_id stt_fdb_id(const u8 *mac, u64 key)
-{
-	struct stt_fdb_id id = { .key = key };
-
-	ether_addr_copy(id.mac, mac);
-	return id;
-}
-
 /* Destinations */
 
 static void stt_remote_free(struct rcu_head *rcu)
@@ -215,93 +195,7 @@ static struct in6_addr stt_fdb_addr(struct stt_fdb_table *t,
 	return remote ? remote->id.addr : in6addr_any;
 }
 
-/* Notification and dump */
-
-static int stt_fdb_put_dest(struct sk_buff *skb, const struct stt_dev *stt,
-			    const struct stt_fdb *fdb,
-			    const struct stt_remote *remote)
-{
-	const struct stt_remote_id *id = &remote->id;
-	u64 key = id->key;
-
-	if (stt_addr_is_v4(&id->addr) ?
-	    nla_put_in_addr(skb, NDA_DST, stt_addr_v4(&id->addr)) :
-	    nla_put_in6_addr(skb, NDA_DST, &id->addr))
-		return -EMSGSIZE;
-	if (id->port != stt->id.port &&
-	    nla_put_be16(skb, NDA_PORT, id->port))
-		return -EMSGSIZE;
-	/* bridge(8) reads 32 bits; a longer Context ID needs an own reader. */
-	if (key != stt->id.key &&
-	    (key > U32_MAX ? nla_put(skb, NDA_VNI, sizeof(key), &key) :
-			     nla_put_u32(skb, NDA_VNI, key)))
-		return -EMSGSIZE;
-	key = fdb->id.key;
-	if (key != stt->id.key &&
-	    (key > U32_MAX ? nla_put(skb, NDA_SRC_VNI, sizeof(key), &key) :
-			     nla_put_u32(skb, NDA_SRC_VNI, key)))
-		return -EMSGSIZE;
-	if (id->ifindex && nla_put_u32(skb, NDA_IFINDEX, id->ifindex))
-		return -EMSGSIZE;
-	return 0;
-}
-
-static int stt_fdb_fill(struct sk_buff *skb, struct stt_dev *stt,
-			const struct stt_fdb *fdb,
-			const struct stt_remote *remote, u32 portid, u32 seq,
-			int type, unsigned int flags)
-{
-	struct nda_cacheinfo ci = {
-		.ndm_used = jiffies_to_clock_t(jiffies - READ_ONCE(fdb->used)),
-		.ndm_updated = jiffies_to_clock_t(jiffies -
-						  READ_ONCE(fdb->updated)),
-	};
-	struct net *net = dev_net(stt->dev);
-	struct nlmsghdr *nlh;
-	struct ndmsg *ndm;
-
-	nlh = nlmsg_put(skb, portid, seq, type, sizeof(*ndm), flags);
-	if (!nlh)
-		return -EMSGSIZE;
-	ndm = nlmsg_data(nlh);
-	memset(ndm, 0, sizeof(*ndm));
-	ndm->ndm_family = AF_BRIDGE;
-	ndm->ndm_state = fdb->state;
-	ndm->ndm_ifindex = stt->dev->ifindex;
-	ndm->ndm_flags = fdb->flags | NTF_SELF;
-	ndm->ndm_type = RTN_UNICAST;
-	if (nla_put(skb, NDA_LLADDR, ETH_ALEN, fdb->id.mac) ||
-	    (!net_eq(net, stt->net) &&
-	     nla_put_s32(skb, NDA_LINK_NETNSID,
-			 peernet2id(net, stt->net))) ||
-	    stt_fdb_put_dest(skb, stt, fdb, remote) ||
-	    nla_put(skb, NDA_CACHEINFO, sizeof(ci), &ci)) {
-		nlmsg_cancel(skb, nlh);
-		return -EMSGSIZE;
-	}
-	nlmsg_end(skb, nlh);
-	return 0;
-}
-
-static size_t stt_fdb_msg_size(void)
-{
-	return NLMSG_ALIGN(sizeof(struct ndmsg)) +
-	       nla_total_size(ETH_ALEN) +			/* LLADDR */
-	       nla_total_size(sizeof(struct in6_addr)) +	/* DST */
-	       nla_total_size(sizeof(__be16)) +			/* PORT */
-	       nla_total_size(sizeof(u64)) +			/* VNI */
-	       nla_total_size(sizeof(u64)) +			/* SRC_VNI */
-	       nla_total_size(sizeof(u32)) +			/* IFINDEX */
-	       nla_total_size(sizeof(s32)) +		/* LINK_NETNSID */
-	       nla_total_size(sizeof(struct nda_cacheinfo));
-}
-
-/* Who is told of a change. */
-enum stt_fdb_tell {
-	STT_TELL_NOBODY,
-	STT_TELL_EVENTS,	/* but not neighbour listeners: the core does */
-	STT_TELL_ALL,
-};
+/* Notification */
 
 static struct stt_fdb_info stt_fdb_info(const struct stt_fdb *fdb,
 					const struct stt_remote *remote)
@@ -319,28 +213,6 @@ static struct stt_fdb_info stt_fdb_info(const struct stt_fdb *fdb,
 	return info;
 }
 
-static void stt_fdb_notify_neigh(struct stt_dev *stt,
-				 const struct stt_fdb *fdb,
-				 const struct stt_remote *remote, int type)
-{
-	struct net *net = dev_net(stt->dev);
-	struct sk_buff *skb;
-
-	if (!rtnl_has_listeners(net, RTNLGRP_NEIGH))
-		return;
-	skb = nlmsg_new(stt_fdb_msg_size(), GFP_ATOMIC);
-	if (!skb)
-		goto err;
-	if (stt_fdb_fill(skb, stt, fdb, remote, 0, 0, type, 0)) {
-		kfree_skb(skb);
-		goto err;
-	}
-	rtnl_notify(skb, net, 0, RTNLGRP_NEIGH, NULL, GFP_ATOMIC);
-	return;
-err:
-	rtnl_set_sk_err(net, RTNLGRP_NEIGH, -ENOBUFS);
-}
-
 /* @from is where the address was before, NULL or :: for nowhere else. */
 static void stt_fdb_notify(struct stt_dev *stt, const struct stt_fdb *fdb,
 			   const struct stt_remote *remote, int type,
@@ -353,7 +225,7 @@ static void stt_fdb_notify(struct stt_dev *stt, const struct stt_fdb *fdb,
 	if (tell == STT_TELL_NOBODY)
 		return;
 	if (tell == STT_TELL_ALL)
-		stt_fdb_notify_neigh(stt, fdb, remote, type);
+		stt_event_neigh(stt, &info, type);
 	stt_event_fdb(stt, &info, moved ? from : NULL,
 		      type == RTM_DELNEIGH ? STT_CMD_FDB_DEL_NTF :
 		      moved ? STT_CMD_FDB_MOVE_NTF : STT_CMD_FDB_NEW_NTF);
@@ -469,16 +341,6 @@ static int stt_fdb_add_dest(struct stt_fdb_table *t, struct stt_fdb *fdb,
 		hlist_add_head_rcu(&dest->node, &fdb->dests);
 	return 0;
 }
-
-/* What a command or a received frame wants an entry to be. */
-struct stt_fdb_request {
-	struct stt_fdb_id	id;
-	struct stt_remote_id	remote;
-	u16			state;
-	u16			nlflags;
-	u8			flags;
-	bool			has_dst;
-};
 
 /* Make an entry that does not exist yet. */
 static int stt_fdb_create(struct stt_fdb_table *t,
@@ -888,7 +750,6 @@ err_free:
 	return err;
 }
 
-/* The all-zero address goes only with destinations asked for by address. */
 /* Does it choose among the destinations of an entry? */
 static bool stt_filter_has_dest(const struct stt_fdb_filter *filter)
 {
@@ -910,6 +771,7 @@ static bool stt_remote_matches(const struct stt_remote *remote,
 static bool stt_fdb_matches(const struct stt_fdb *fdb,
 			    const struct stt_fdb_filter *filter)
 {
+	/* The all-zero address goes only with destinations asked for. */
 	if (is_zero_ether_addr(fdb->id.mac) && !stt_filter_has_dest(filter))
 		return false;
 	return (fdb->state & filter->state_mask) == filter->state &&
@@ -1063,254 +925,67 @@ int stt_fdb_set_default(struct stt_dev *stt, const struct stt_remote_id *old,
 	return stt_fdb_change_default(rtnl_dereference(stt->fdb), old, new);
 }
 
-/* Commands */
-
-static int stt_fdb_parse_key(struct nlattr *attr, u64 *key,
-			     struct netlink_ext_ack *extack)
-{
-	if (!attr)
-		return 0;
-	if (nla_len(attr) == sizeof(u32)) {
-		*key = nla_get_u32(attr);
-		return 0;
-	}
-	if (nla_len(attr) == sizeof(u64)) {
-		*key = nla_get_u64(attr);
-		return 0;
-	}
-	NL_SET_ERR_MSG_ATTR(extack, attr,
-			    "Context ID (vni) must be 4 or 8 bytes long");
-	return -EINVAL;
-}
-
-static int stt_fdb_parse_dst(struct nlattr *attr, struct in6_addr *addr,
-			     struct netlink_ext_ack *extack)
-{
-	if (nla_len(attr) == sizeof(struct in_addr)) {
-		__be32 v4 = nla_get_in_addr(attr);
-
-		ipv6_addr_set_v4mapped(v4, addr);
-		if (v4 && !ipv4_is_lbcast(v4))
-			return 0;
-	} else if (nla_len(attr) == sizeof(struct in6_addr)) {
-		*addr = nla_get_in6_addr(attr);
-		if (!ipv6_addr_any(addr) && !ipv6_addr_v4mapped(addr))
-			return 0;
-	}
-	NL_SET_ERR_MSG_ATTR(extack, attr,
-			    "Destination (dst) must be a unicast or multicast address of IPv4 or IPv6");
-	return -EINVAL;
-}
-
-static int stt_fdb_parse_port(struct nlattr *attr, __be16 *port,
-			      struct netlink_ext_ack *extack)
-{
-	if (nla_len(attr) != sizeof(*port) || !nla_get_be16(attr)) {
-		NL_SET_ERR_MSG_ATTR(extack, attr,
-				    "Destination port (port) must be 1 to 65535");
-		return -EINVAL;
-	}
-	*port = nla_get_be16(attr);
-	return 0;
-}
-
-static int stt_fdb_parse_more(struct stt_dev *stt, struct nlattr *tb[],
-			      struct stt_fdb_request *rq,
-			      struct netlink_ext_ack *extack)
-{
-	int err;
-
-	if (tb[NDA_PORT]) {
-		err = stt_fdb_parse_port(tb[NDA_PORT], &rq->remote.port,
-					 extack);
-		if (err)
-			return err;
-	}
-	if (tb[NDA_IFINDEX]) {
-		if (nla_len(tb[NDA_IFINDEX]) != sizeof(u32)) {
-			NL_SET_ERR_MSG_ATTR(extack, tb[NDA_IFINDEX],
-					    "Underlay device (via) must be a device index");
-			return -EINVAL;
-		}
-		rq->remote.ifindex = nla_get_u32(tb[NDA_IFINDEX]);
-		if (!__dev_get_by_index(stt->net, rq->remote.ifindex)) {
-			NL_SET_ERR_MSG_ATTR(extack, tb[NDA_IFINDEX],
-					    "No device with this index (via) in the namespace of the underlay");
-			return -ENODEV;
-		}
-	}
-	if (tb[NDA_NH_ID]) {
-		NL_SET_ERR_MSG_ATTR(extack, tb[NDA_NH_ID],
-				    "Nexthop groups are not supported");
-		return -EOPNOTSUPP;
-	}
-	return 0;
-}
-
-static int stt_fdb_check_family(const struct stt_conf *conf,
-				const struct stt_fdb_request *rq,
-				struct netlink_ext_ack *extack)
-{
-	const struct in6_addr *local = &conf->local;
-
-	if (!ipv6_addr_any(local) &&
-	    stt_addr_is_v4(local) != stt_addr_is_v4(&rq->remote.addr)) {
-		NL_SET_ERR_MSG(extack,
-			       "Destination (dst) must be of the address family of the local address");
-		return -EAFNOSUPPORT;
-	}
-	return 0;
-}
-
-static int stt_fdb_parse(struct stt_dev *stt, const struct ndmsg *ndm,
-			 struct nlattr *tb[], const u8 *mac, u16 vid,
-			 struct stt_fdb_request *rq,
-			 struct netlink_ext_ack *extack)
-{
-	const struct stt_conf *conf = &rtnl_dereference(stt->state)->conf;
-	u64 key = conf->key;
-	int err;
-
-	if (vid) {
-		NL_SET_ERR_MSG(extack,
-			       "VLANs are not supported in the FDB of the device itself");
-		return -EINVAL;
-	}
-	err = stt_fdb_parse_key(tb[NDA_SRC_VNI], &key, extack);
-	if (err)
-		return err;
-	if (key != conf->key && !conf->external) {
-		NL_SET_ERR_MSG_ATTR(extack, tb[NDA_SRC_VNI],
-				    "A source Context ID (src_vni) requires an external device");
-		return -EINVAL;
-	}
-	memset(rq, 0, sizeof(*rq));
-	rq->id = stt_fdb_id(mac, key);
-	rq->remote.key = key;
-	rq->remote.port = conf->port;
-	rq->state = ndm->ndm_state;
-	/* The rest are orders, not properties. */
-	rq->flags = ndm->ndm_flags & (NTF_EXT_LEARNED | NTF_ROUTER);
-	err = stt_fdb_parse_key(tb[NDA_VNI], &rq->remote.key, extack);
-	if (err)
-		return err;
-	rq->has_dst = tb[NDA_DST];
-	if (rq->has_dst) {
-		err = stt_fdb_parse_dst(tb[NDA_DST], &rq->remote.addr, extack);
-		if (err)
-			return err;
-	}
-	err = stt_fdb_parse_more(stt, tb, rq, extack);
-	if (err || !rq->has_dst)
-		return err;
-	return stt_fdb_check_family(conf, rq, extack);
-}
-
 /**
- * stt_fdb_add() - ndo_fdb_add
- * @ndm: message
- * @tb: attributes, unchecked
- * @dev: stt device
- * @mac: MAC address
- * @vid: VLAN, must be 0
- * @nlflags: NLM_F_*
- * @notified: set to true, for whoever listens is told here; NULL if the core
- *	tells them in any case
+ * stt_fdb_set() - make or change an entry
+ * @stt: device with a forwarding database
+ * @rq: what the entry shall be
+ * @tell: who is told
  * @extack: told what is wrong
  *
- * Return: 0 or a negative error.
+ * Context: process, RTNL held.
+ * Return: 0 or a negative error: -EEXIST or -ENOENT as @rq->nlflags demand,
+ * -EOPNOTSUPP if the address cannot have such destinations, -ENOMEM.
  */
-int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
-		const unsigned char *mac, u16 vid, u16 nlflags, bool *notified,
-		struct netlink_ext_ack *extack)
+int stt_fdb_set(struct stt_dev *stt, const struct stt_fdb_request *rq,
+		enum stt_fdb_tell tell, struct netlink_ext_ack *extack)
 {
-	enum stt_fdb_tell tell = notified ? STT_TELL_ALL : STT_TELL_EVENTS;
+	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
 	struct in6_addr from = in6addr_any;
-	struct stt_dev *stt = netdev_priv(dev);
-	struct stt_fdb_request rq;
-	struct stt_fdb_table *t;
 	struct stt_fdb *fdb;
-	int err;
+	int err = -ENOENT;
 
-	if (!(ndm->ndm_state & (NUD_PERMANENT | NUD_REACHABLE | NUD_NOARP))) {
-		NL_SET_ERR_MSG(extack,
-			       "State must be permanent, static or dynamic");
-		return -EINVAL;
-	}
-	err = stt_fdb_parse(stt, ndm, tb, mac, vid, &rq, extack);
-	if (err)
-		return err;
-	if (!rq.has_dst) {
-		NL_SET_ERR_MSG(extack,
-			       "A destination address (dst) is required");
-		return -EINVAL;
-	}
-	rq.nlflags = nlflags;
-	err = stt_dev_go_multipoint(stt, extack);
-	if (err)
-		return err;
-
-	t = rtnl_dereference(stt->fdb);
 	spin_lock_bh(&t->lock);
-	fdb = rhashtable_lookup_fast(&t->entries, &rq.id, stt_fdb_params);
-	if (fdb)
+	fdb = rhashtable_lookup_fast(&t->entries, &rq->id, stt_fdb_params);
+	if (fdb) {
 		from = stt_fdb_addr(t, fdb);
-	if (fdb)
-		err = stt_fdb_update(t, fdb, &rq, extack);
-	else if (nlflags & NLM_F_CREATE)
-		err = stt_fdb_create(t, &rq, &fdb) ?: 1;
-	else
-		err = -ENOENT;
+		err = stt_fdb_update(t, fdb, rq, extack);
+	} else if (rq->nlflags & NLM_F_CREATE) {
+		err = stt_fdb_create(t, rq, &fdb) ?: 1;
+	}
 	if (err > 0) {
-		stt_fdb_notify(stt, fdb, stt_fdb_chosen(t, fdb, &rq),
+		stt_fdb_notify(stt, fdb, stt_fdb_chosen(t, fdb, rq),
 			       RTM_NEWNEIGH, &from, tell);
 		err = 0;
 	}
 	spin_unlock_bh(&t->lock);
-	if (notified)
-		*notified = true;
 	return err;
 }
 
 /**
- * stt_fdb_del() - ndo_fdb_del
- * @ndm: message
- * @tb: attributes, unchecked
- * @dev: stt device
- * @mac: MAC address
- * @vid: VLAN, must be 0
- * @notified: as for stt_fdb_add()
- * @extack: told what is wrong
+ * stt_fdb_forget() - remove an entry, or one of its destinations
+ * @stt: the device
+ * @rq: which
+ * @tell: who is told
  *
- * Return: 0 or a negative error: -ENOENT if there is no such entry or it has
- * no such destination.
+ * Context: process, RTNL held.
+ * Return: 0, or -ENOENT if there is no such entry or destination.
  */
-int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
-		const unsigned char *mac, u16 vid, bool *notified,
-		struct netlink_ext_ack *extack)
+int stt_fdb_forget(struct stt_dev *stt, const struct stt_fdb_request *rq,
+		   enum stt_fdb_tell tell)
 {
-	enum stt_fdb_tell tell = notified ? STT_TELL_ALL : STT_TELL_EVENTS;
-	struct stt_dev *stt = netdev_priv(dev);
-	struct stt_fdb_request rq;
-	struct stt_fdb_table *t;
+	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
 	struct stt_dest *dest;
 	struct stt_fdb *fdb;
-	int err;
+	int err = -ENOENT;
 
-	err = stt_fdb_parse(stt, ndm, tb, mac, vid, &rq, extack);
-	if (err)
-		return err;
-	t = rtnl_dereference(stt->fdb);
 	if (!t)
 		return -ENOENT;
-
-	err = -ENOENT;
 	spin_lock_bh(&t->lock);
-	fdb = rhashtable_lookup_fast(&t->entries, &rq.id, stt_fdb_params);
+	fdb = rhashtable_lookup_fast(&t->entries, &rq->id, stt_fdb_params);
 	if (!fdb)
 		goto unlock;
-	if (rq.has_dst && !stt_fdb_is_unicast(fdb)) {
-		dest = stt_fdb_find_dest(fdb, &rq.remote);
+	if (rq->has_dst && !stt_fdb_is_unicast(fdb)) {
+		dest = stt_fdb_find_dest(fdb, &rq->remote);
 		if (!dest)
 			goto unlock;
 		err = 0;
@@ -1320,17 +995,46 @@ int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 			stt_fdb_drop_dest(t, dest);
 			goto unlock;
 		}
-	} else if (rq.has_dst && memcmp(&stt_fdb_remote(t, fdb)->id,
-					&rq.remote, sizeof(rq.remote))) {
+	} else if (rq->has_dst && memcmp(&stt_fdb_remote(t, fdb)->id,
+					 &rq->remote, sizeof(rq->remote))) {
 		goto unlock;
 	}
 	stt_fdb_remove(t, fdb, tell);
 	err = 0;
 unlock:
 	spin_unlock_bh(&t->lock);
-	if (notified)
-		*notified = true;
 	return err;
+}
+
+/**
+ * stt_fdb_peek() - look at an entry
+ * @stt: the device
+ * @id: which
+ * @info: filled in, with the first of its destinations
+ *
+ * Context: RCU read lock held, for as long as @info is used.
+ * Return: whether there is such an entry.
+ */
+bool stt_fdb_peek(struct stt_dev *stt, const struct stt_fdb_id *id,
+		  struct stt_fdb_info *info)
+{
+	struct stt_fdb_table *t = rcu_dereference(stt->fdb);
+	const struct stt_remote *remote;
+	struct stt_dest *dest;
+	struct stt_fdb *fdb;
+
+	fdb = t ? rhashtable_lookup(&t->entries, id, stt_fdb_params) : NULL;
+	if (!fdb)
+		return false;
+	remote = rcu_dereference(fdb->remote);
+	if (!remote)
+		hlist_for_each_entry_rcu(dest, &fdb->dests, node) {
+			remote = dest->remote;
+			break;
+		}
+	if (remote)
+		*info = stt_fdb_info(fdb, remote);
+	return remote;
 }
 
 /**
@@ -1357,69 +1061,6 @@ unsigned int stt_fdb_purge(struct stt_dev *stt,
 	if (count)
 		stt_event_flush(stt, filter, count);
 	return count;
-}
-
-static int stt_fdb_parse_filter(const struct ndmsg *ndm, struct nlattr *tb[],
-				struct stt_fdb_filter *filter,
-				struct netlink_ext_ack *extack)
-{
-	int err;
-
-	if (tb[NDA_IFINDEX]) {
-		NL_SET_ERR_MSG_ATTR(extack, tb[NDA_IFINDEX],
-				    "There are no bridge ports (brport) in the FDB of the device itself");
-		return -EINVAL;
-	}
-	if (tb[NDA_NDM_STATE_MASK])
-		filter->state_mask = nla_get_u16(tb[NDA_NDM_STATE_MASK]);
-	if (tb[NDA_NDM_FLAGS_MASK])
-		filter->flags_mask = nla_get_u8(tb[NDA_NDM_FLAGS_MASK]);
-	filter->state = ndm->ndm_state & filter->state_mask;
-	filter->flags = ndm->ndm_flags & filter->flags_mask;
-	if (tb[NDA_DST]) {
-		err = stt_fdb_parse_dst(tb[NDA_DST], &filter->addr, extack);
-		if (err)
-			return err;
-	}
-	if (tb[NDA_PORT]) {
-		err = stt_fdb_parse_port(tb[NDA_PORT], &filter->port, extack);
-		if (err)
-			return err;
-	}
-	filter->by_key = tb[NDA_SRC_VNI];
-	err = stt_fdb_parse_key(tb[NDA_SRC_VNI], &filter->key, extack);
-	if (err)
-		return err;
-	filter->by_dst_key = tb[NDA_VNI];
-	return stt_fdb_parse_key(tb[NDA_VNI], &filter->dst_key, extack);
-}
-
-/**
- * stt_fdb_flush() - what ndo_fdb_del_bulk does on every kernel
- * @dev: stt device
- * @ndm: message
- * @tb: attributes
- * @vid: VLAN, must be 0
- * @extack: told what is wrong
- *
- * Return: 0 or a negative error.
- */
-int stt_fdb_flush(struct net_device *dev, const struct ndmsg *ndm,
-		  struct nlattr *tb[], u16 vid, struct netlink_ext_ack *extack)
-{
-	struct stt_fdb_filter filter = {};
-	int err;
-
-	if (vid) {
-		NL_SET_ERR_MSG(extack,
-			       "VLANs are not supported in the FDB of the device itself");
-		return -EINVAL;
-	}
-	err = stt_fdb_parse_filter(ndm, tb, &filter, extack);
-	if (err)
-		return err;
-	stt_fdb_purge(netdev_priv(dev), &filter);
-	return 0;
 }
 
 /**
@@ -1483,109 +1124,4 @@ int stt_fdb_walk(struct stt_dev *stt,
 		}
 	}
 	return 0;
-}
-
-/**
- * stt_fdb_dump() - ndo_fdb_dump
- * @skb: to fill
- * @cb: state of the dump
- * @dev: stt device
- * @filter_dev: unused
- * @idx: counts what was there to dump, filled in or not
- *
- * Return: 0 or -EMSGSIZE if @skb is full.
- */
-int stt_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
-		 struct net_device *dev, struct net_device *filter_dev,
-		 int *idx)
-{
-	struct stt_dev *stt = netdev_priv(dev);
-	const struct stt_remote *remote;
-	struct stt_fdb_table *t;
-	struct stt_dest *dest;
-	struct stt_fdb *fdb;
-	int err = 0;
-
-	rcu_read_lock();
-	t = rcu_dereference(stt->fdb);
-	if (!t)
-		goto unlock;
-	list_for_each_entry_rcu(fdb, &t->list, list) {
-		remote = rcu_dereference(fdb->remote);
-		if (remote) {
-			if (*idx >= stt_compat_fdb_dump_idx(cb))
-				err = stt_fdb_fill(skb, stt, fdb, remote,
-						   NETLINK_CB(cb->skb).portid,
-						   cb->nlh->nlmsg_seq,
-						   RTM_NEWNEIGH, NLM_F_MULTI);
-			if (err)
-				goto unlock;
-			(*idx)++;
-			continue;
-		}
-		hlist_for_each_entry_rcu(dest, &fdb->dests, node) {
-			if (*idx >= stt_compat_fdb_dump_idx(cb))
-				err = stt_fdb_fill(skb, stt, fdb, dest->remote,
-						   NETLINK_CB(cb->skb).portid,
-						   cb->nlh->nlmsg_seq,
-						   RTM_NEWNEIGH, NLM_F_MULTI);
-			if (err)
-				goto unlock;
-			(*idx)++;
-		}
-	}
-unlock:
-	rcu_read_unlock();
-	return err;
-}
-
-/**
- * stt_fdb_get() - ndo_fdb_get
- * @skb: to fill
- * @tb: attributes
- * @dev: stt device
- * @mac: MAC address
- * @vid: VLAN, must be 0
- * @portid: who asks
- * @seq: sequence number of the question
- * @extack: told what is wrong
- *
- * Return: 0 or a negative error: -ENOENT if there is no such entry.
- */
-int stt_fdb_get(struct sk_buff *skb, struct nlattr *tb[],
-		struct net_device *dev, const unsigned char *mac, u16 vid,
-		u32 portid, u32 seq, struct netlink_ext_ack *extack)
-{
-	struct stt_dev *stt = netdev_priv(dev);
-	const struct stt_remote *remote;
-	u64 key = stt->id.key;
-	struct stt_fdb_table *t;
-	struct stt_dest *dest;
-	struct stt_fdb_id id;
-	struct stt_fdb *fdb;
-	int err;
-
-	err = stt_fdb_parse_key(tb[NDA_SRC_VNI] ?: tb[NDA_VNI], &key, extack);
-	if (err)
-		return err;
-	id = stt_fdb_id(mac, key);
-	rcu_read_lock();
-	t = rcu_dereference(stt->fdb);
-	fdb = t ? rhashtable_lookup(&t->entries, &id, stt_fdb_params) : NULL;
-	if (!fdb) {
-		NL_SET_ERR_MSG(extack, "No FDB entry for this address");
-		err = -ENOENT;
-		goto unlock;
-	}
-	remote = rcu_dereference(fdb->remote);
-	if (!remote)
-		hlist_for_each_entry_rcu(dest, &fdb->dests, node) {
-			remote = dest->remote;
-			break;
-		}
-	err = remote ? stt_fdb_fill(skb, stt, fdb, remote, portid, seq,
-				    RTM_NEWNEIGH, 0) : -ENOENT;
-unlock:
-	rcu_read_unlock();
-	return err;
 }

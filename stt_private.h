@@ -7,6 +7,7 @@
  *	genl	-> netlink, dev, fdb, reasm, event
  *	netlink	-> dev
  *	dev	-> port, fdb, group, xmit, event
+ *	fdb_netlink -> dev, fdb, event
  *	fdb	-> event
  *	port	-> pmtu, recv		by hooks, as segments come in
  *	recv	-> reasm, frame, fdb	and the table of tunnels in dev
@@ -20,6 +21,7 @@
 #define _STT_PRIVATE_H
 
 #include <linux/atomic.h>
+#include <linux/etherdevice.h>
 #include <linux/if_stt.h>
 #include <linux/in.h>
 #include <linux/in6.h>
@@ -524,6 +526,11 @@ int stt_event_fill_fdb(struct sk_buff *skb, const struct stt_dev *stt,
 int stt_event_put_flush(struct sk_buff *skb, const struct stt_dev *stt,
 			const struct stt_fdb_filter *filter,
 			unsigned int count);
+int stt_event_fill_neigh(struct sk_buff *skb, const struct stt_dev *stt,
+			 const struct stt_fdb_info *info, u32 portid, u32 seq,
+			 int type, unsigned int flags);
+void stt_event_neigh(const struct stt_dev *stt,
+		     const struct stt_fdb_info *info, int type);
 void stt_event_dev(const struct stt_dev *stt, u8 cmd);
 void stt_event_fdb(const struct stt_dev *stt, const struct stt_fdb_info *info,
 		   const struct in6_addr *from, u8 cmd);
@@ -531,6 +538,51 @@ void stt_event_flush(const struct stt_dev *stt,
 		     const struct stt_fdb_filter *filter, unsigned int count);
 
 /* stt_fdb.c */
+
+/**
+ * struct stt_fdb_id - what an entry is found by
+ * @key: Context ID
+ * @mac: MAC address
+ * @pad: zero
+ */
+struct stt_fdb_id {
+	u64	key;
+	u8	mac[ETH_ALEN];
+	u16	pad;
+};
+
+static inline struct stt_fdb_id stt_fdb_id(const u8 *mac, u64 key)
+{
+	struct stt_fdb_id id = { .key = key };
+
+	ether_addr_copy(id.mac, mac);
+	return id;
+}
+
+/**
+ * struct stt_fdb_request - what an entry shall be
+ * @id: what it is found by
+ * @remote: destination
+ * @state: NUD_*
+ * @nlflags: NLM_F_* of the command
+ * @flags: NTF_*
+ * @has_dst: @remote was named
+ */
+struct stt_fdb_request {
+	struct stt_fdb_id	id;
+	struct stt_remote_id	remote;
+	u16			state;
+	u16			nlflags;
+	u8			flags;
+	bool			has_dst;
+};
+
+/* Who is told of a change. */
+enum stt_fdb_tell {
+	STT_TELL_NOBODY,
+	STT_TELL_EVENTS,	/* but not neighbour listeners: the core does */
+	STT_TELL_ALL,
+};
 
 /**
  * struct stt_fdb_filter - which entries to flush
@@ -571,21 +623,30 @@ void stt_fdb_learn(struct stt_dev *stt, const struct stt_conf *conf,
 bool stt_fdb_send(struct stt_dev *stt, struct sk_buff *skb, u64 key,
 		  void (*send)(struct sk_buff *skb, struct stt_remote *remote,
 			       void *arg), void *arg);
+int stt_fdb_set(struct stt_dev *stt, const struct stt_fdb_request *rq,
+		enum stt_fdb_tell tell, struct netlink_ext_ack *extack);
+int stt_fdb_forget(struct stt_dev *stt, const struct stt_fdb_request *rq,
+		   enum stt_fdb_tell tell);
+bool stt_fdb_peek(struct stt_dev *stt, const struct stt_fdb_id *id,
+		  struct stt_fdb_info *info);
+unsigned int stt_fdb_purge(struct stt_dev *stt,
+			   const struct stt_fdb_filter *filter);
+bool stt_fdb_count(const struct stt_dev *stt, u32 *entries, u32 *learned);
+int stt_fdb_walk(struct stt_dev *stt,
+		 int (*fn)(struct stt_dev *stt,
+			   const struct stt_fdb_info *info, void *arg),
+		 void *arg);
+
+/* stt_fdb_netlink.c */
+
 int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *mac, u16 vid, u16 nlflags, bool *notified,
 		struct netlink_ext_ack *extack);
 int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		const unsigned char *mac, u16 vid, bool *notified,
 		struct netlink_ext_ack *extack);
-unsigned int stt_fdb_purge(struct stt_dev *stt,
-			   const struct stt_fdb_filter *filter);
 int stt_fdb_flush(struct net_device *dev, const struct ndmsg *ndm,
 		  struct nlattr *tb[], u16 vid, struct netlink_ext_ack *extack);
-bool stt_fdb_count(const struct stt_dev *stt, u32 *entries, u32 *learned);
-int stt_fdb_walk(struct stt_dev *stt,
-		 int (*fn)(struct stt_dev *stt,
-			   const struct stt_fdb_info *info, void *arg),
-		 void *arg);
 int stt_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
 		 struct net_device *dev, struct net_device *filter_dev,
 		 int *idx);
