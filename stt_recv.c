@@ -165,16 +165,21 @@ static struct sk_buff *stt_recv_reassemble(struct stt_net *sn,
 
 /*
  * Give the inner packet the congestion mark of the outer ones (RFC 6040), and
- * the DSCP if so configured (RFC 2983). False if it must not be delivered.
+ * the DSCP if so configured (RFC 2983). Not zero, a cause, to drop it.
  */
-static bool stt_recv_dsfield(struct sk_buff *skb, u8 outer, bool dscp)
+static int stt_recv_dsfield(struct sk_buff *skb, u8 outer, bool dscp)
 {
+	/* Nothing else writes; a whole frame may be shared, e.g. by a bridge. */
+	bool write = dscp || INET_ECN_is_ce(outer) ||
+		     (outer & INET_ECN_MASK) == INET_ECN_ECT_1;
 	u8 inner;
 
 	switch (skb->protocol) {
 	case htons(ETH_P_IP):
 		if (!pskb_may_pull(skb, sizeof(struct iphdr)))
-			return true;
+			return 0;
+		if (write && skb_ensure_writable(skb, sizeof(struct iphdr)))
+			return STT_XSTATS_RX_NO_MEM;
 		skb_reset_network_header(skb);
 		if (dscp)
 			ipv4_change_dsfield(ip_hdr(skb), INET_ECN_MASK,
@@ -183,7 +188,9 @@ static bool stt_recv_dsfield(struct sk_buff *skb, u8 outer, bool dscp)
 		break;
 	case htons(ETH_P_IPV6):
 		if (!pskb_may_pull(skb, sizeof(struct ipv6hdr)))
-			return true;
+			return 0;
+		if (write && skb_ensure_writable(skb, sizeof(struct ipv6hdr)))
+			return STT_XSTATS_RX_NO_MEM;
 		skb_reset_network_header(skb);
 		if (dscp)
 			ipv6_change_dsfield(ipv6_hdr(skb), INET_ECN_MASK,
@@ -191,9 +198,10 @@ static bool stt_recv_dsfield(struct sk_buff *skb, u8 outer, bool dscp)
 		inner = ipv6_get_dsfield(ipv6_hdr(skb));
 		break;
 	default:
-		return true;
+		return 0;
 	}
-	return INET_ECN_decapsulate(skb, outer, inner) <= 1;
+	return INET_ECN_decapsulate(skb, outer, inner) <= 1 ?
+	       0 : STT_XSTATS_RX_ECN;
 }
 
 /* Metadata of a frame for an external device. */
@@ -292,8 +300,8 @@ static void stt_recv_deliver(struct stt_dev *stt, struct sk_buff *skb,
 	if (unlikely(!is_valid_ether_addr(eth_hdr(skb)->h_source) ||
 		     ether_addr_equal(eth_hdr(skb)->h_source, dev->dev_addr)))
 		goto drop;
-	cause = STT_XSTATS_RX_ECN;
-	if (unlikely(!stt_recv_dsfield(skb, seg->dsfield, conf->dscp_copy)))
+	cause = stt_recv_dsfield(skb, seg->dsfield, conf->dscp_copy);
+	if (unlikely(cause))
 		goto drop;
 	cause = STT_XSTATS_RX_NO_MEM;
 	if (conf->external) {
