@@ -38,7 +38,8 @@ kbuild = @test -e $(KDIR)/Makefile || \
 
 # Where the guest finds what was built for it.
 GUEST	= -e STT_KO=$(BUILD)/$(KVER)/stt.ko -e STT_PLUGIN_DIR=$(BUILD)/tools \
-	  -e STT_DEBUG_KO=$(BUILD)/$(KVER)-debug/stt.ko
+	  -e STT_DEBUG_KO=$(BUILD)/$(KVER)-debug/stt.ko \
+	  $(if $(STT_FULL),-e STT_FULL=$(STT_FULL))
 FOR_VM	= KVER=$$(selftests/vm/setup --kver)
 
 all: modules tools
@@ -127,7 +128,7 @@ help:
 	@echo 'make debug         build with assertions and unit tests, in the cache'
 	@echo 'make demo          show two hypervisors and their VMs, in a virtual machine'
 	@echo 'make check         style checks, builds, all tests, in a virtual machine;'
-	@echo '                   TESTS="t-x.sh ..." chooses tests'
+	@echo '                   TESTS="t-x.sh ..." chooses tests, STT_FULL=1 adds long ones'
 	@echo 'make shell         interactive virtual machine with the module loaded'
 	@echo 'make bench         measure stt and other tunnels, in a virtual machine;'
 	@echo '                   BENCH="..." chooses what, see bench/run --help'

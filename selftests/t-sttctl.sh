@@ -5,6 +5,7 @@
 #
 # Usage: t-sttctl.sh [TEST]...
 #
+# long
 # timeout: 1500
 set -u
 cd "$(dirname "$0")" || exit 1
