@@ -462,34 +462,32 @@ what_is_not_seen_again_is_forgotten()
 	await 10 hasnt "02:00:00:00:01:01 dst 10.0.0.2 self"
 }
 
-# pktgen COUNT ADDRESSES: nanoseconds for each of COUNT frames through x, to
-# that many addresses in turn; the least of three runs.
+# pktgen DEVICE COUNT ADDRESSES: nanoseconds for each of COUNT frames through
+# the device, to that many addresses in turn.
 pktgen()
 {
-	local i best=
+	in_ns "$host" bash -e <<-END
+		cd /proc/net/pktgen
+		echo rem_device_all >kpktgend_0
+		echo add_device $1 >kpktgend_0
+		echo "count $2" >$1
+		echo "delay 0" >$1
+		echo "pkt_size 60" >$1
+		echo "dst_mac 02:00:00:00:00:00" >$1
+		echo "dst_mac_count $3" >$1
+		echo start >pgctrl
+		grep -q "^Result: OK" $1
+		awk -v count=$2 '/^Result: OK/ {
+			sub(/.*OK: /, "")
+			print int(\$0 * 1000 / count)
+		}' $1
+	END
+}
 
-	for i in 1 2 3; do
-		in_ns "$host" bash -e <<-END
-			cd /proc/net/pktgen
-			echo rem_device_all >kpktgend_0
-			echo add_device x >kpktgend_0
-			echo "count $1" >x
-			echo "delay 0" >x
-			echo "pkt_size 60" >x
-			echo "dst_mac 02:00:00:00:00:00" >x
-			echo "dst_mac_count $2" >x
-			echo start >pgctrl
-			grep -q "^Result: OK" x
-		END
-		# shellcheck disable=SC2016
-		i=$(in_ns "$host" awk '/^Result: OK/ {
-			sub(/.*OK: /, ""); print int($0 * 1000 / count) }' \
-			count="$1" /proc/net/pktgen/x)
-		if [ -z "$best" ] || [ "$i" -lt "$best" ]; then
-			best=$i
-		fi
-	done
-	echo "$best"
+# least FIRST SECOND: whichever is less.
+least()
+{
+	echo $(($1 && $1 < $2 ? $1 : $2))
 }
 
 slab()
@@ -505,23 +503,28 @@ slab_below()
 
 a_hundred_thousand_entries()
 {
-	local count=100000 start before full one many ratio
+	local count=100000 start before full one=0 many=0 ratio i
 
 	modprobe -q pktgen || skip "no pktgen"
 	one_host
-	on "fdb add 02:00:00:00:00:00 dev x dst 10.0.0.2"
-	one=$(pktgen 20000 1)
-	on "fdb del 02:00:00:00:00:00 dev x"
+	ip -n "$host" link add y type stt id 6
+	ip -n "$host" link set y up
+	bridge -n "$host" fdb add 02:00:00:00:00:00 dev y dst 10.0.0.2
 	before=$(slab)
 	start=$(date +%s%N)
 	in_ns "$host" "$frames" fill x 10.0.0.2 $count
-	echo "$count entries in $(($(date +%s%N) / 1000000 -
-		start / 1000000)) ms, $((($(slab) - before) * 1024 / count))" \
-		"bytes each"
 	full=$(slab)
-	many=$(pktgen 20000 $count)
+	echo "$count entries in $((($(date +%s%N) - start) / 1000000)) ms," \
+		"$(((full - before) * 1024 / count)) bytes each"
+	# The least of many, in turns: others want the CPU too.
+	for i in {1..8}; do
+		one=$(least "$one" "$(pktgen y 5000 1)")
+		many=$(least "$many" "$(pktgen x 5000 $count)")
+	done
 	ratio=$((many * 100 / one))
 	echo "$one ns a frame with one entry, $many ns with $count: $ratio %"
+	# No frame was without destination.
+	[ "$(ethtool_stat "$host" x tx_no_remote)" = 0 ]
 	[ "$(bridge -n "$host" fdb show dev x | wc -l)" = $count ]
 	start=$(date +%s%N)
 	on "fdb flush dev x self"
@@ -530,8 +533,6 @@ a_hundred_thousand_entries()
 	[ "$full" -gt $((before + count / 20)) ]
 	await 20 slab_below $((before + (full - before) / 4))
 	[ $ratio -lt 130 ]
-	# No frame was without destination.
-	[ "$(ethtool_stat "$host" x tx_no_remote)" = 0 ]
 }
 
 # Two senders with addresses that come and go, frames to these addresses, and
