@@ -157,12 +157,13 @@ busy()
 
 underlay_in_a_vrf()
 {
-	local n name
+	local n m name
 
 	ns_create here there
 	ip link add under0 netns "$here" type veth \
 		peer name under0 netns "$there"
 	for n in 1 2; do
+		m=$((3 - n))
 		name=$([ $n = 1 ] && echo here || echo there)
 		ip -n "${!name}" -batch - <<-END
 			link add red type vrf table 10
@@ -170,9 +171,9 @@ underlay_in_a_vrf()
 			link set under0 master red up
 			addr add 10.0.0.$n/24 dev under0
 			addr add fd00::$n/64 dev under0 nodad
-			link add stt0 type stt id 5 remote 10.0.0.$((3 - n)) dev red
-			link add stt1 type stt id 6 remote fd00::$((3 - n)) dev under0
-			link add dark type stt id 7 remote 10.0.0.$((3 - n))
+			link add stt0 type stt id 5 remote 10.0.0.$m dev red
+			link add stt1 type stt id 6 remote fd00::$m dev under0
+			link add dark type stt id 7 remote 10.0.0.$m
 			addr add 192.0.2.$n/24 dev stt0
 			addr add 198.51.100.$n/24 dev stt1
 			addr add 203.0.113.$n/24 dev dark

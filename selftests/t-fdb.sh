@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# long
 # timeout: 240
 # The forwarding database: bridge(8) on the entries of one device, who is told
 # of changes, learning and ageing between hosts, and how it behaves when large.
@@ -177,17 +178,19 @@ what_is_wrong_is_refused()
 
 an_external_device_has_a_table_for_each_context_id()
 {
+	local a=02:00:00:00:00:01
+
 	one_host
 	ip -n "$host" link del x
 	ip -n "$host" link add x type stt external
-	on "fdb add 02:00:00:00:00:01 dev x dst 10.0.0.2 src_vni 7" \
-		"fdb add 02:00:00:00:00:01 dev x dst 10.0.0.3 src_vni 8" \
+	on "fdb add $a dev x dst 10.0.0.2 src_vni 7" \
+		"fdb add $a dev x dst 10.0.0.3 src_vni 8" \
 		"fdb append 00:00:00:00:00:00 dev x dst 10.0.0.2 src_vni 7"
-	expect "02:00:00:00:00:01 dst 10.0.0.2 vni 7 src_vni 7 self permanent" \
-		"02:00:00:00:00:01 dst 10.0.0.3 vni 8 src_vni 8 self permanent" \
+	expect "$a dst 10.0.0.2 vni 7 src_vni 7 self permanent" \
+		"$a dst 10.0.0.3 vni 8 src_vni 8 self permanent" \
 		"00:00:00:00:00:00 dst 10.0.0.2 vni 7 src_vni 7 self permanent"
-	on "fdb del 02:00:00:00:00:01 dev x src_vni 7"
-	expect "02:00:00:00:00:01 dst 10.0.0.3 vni 8 src_vni 8 self permanent" \
+	on "fdb del $a dev x src_vni 7"
+	expect "$a dst 10.0.0.3 vni 8 src_vni 8 self permanent" \
 		"00:00:00:00:00:00 dst 10.0.0.2 vni 7 src_vni 7 self permanent"
 }
 
@@ -539,7 +542,7 @@ a_hundred_thousand_entries()
 # everything that changes the table, all at once.
 changes_under_traffic()
 {
-	local seconds=5 deadline i=0
+	local seconds=5 deadline i=0 mac=02:00:00:00:00:0
 
 	[ "${STT_FULL:-}" != 1 ] || seconds=60
 	modprobe -q pktgen || skip "no pktgen"
@@ -563,10 +566,10 @@ changes_under_traffic()
 	i=0
 	while [ $SECONDS -lt $deadline ] || [ $i -lt 5 ]; do
 		in_ns "$host" "$frames" send x 02:00:00:00:ff:ff \
-			02:00:00:00:00:0$((i % 10)) 50 &
-		on "fdb replace 02:00:00:00:00:0$((i % 10)) dev x dst 10.0.0.2" \
+			$mac$((i % 10)) 50 &
+		on "fdb replace $mac$((i % 10)) dev x dst 10.0.0.2" \
 			"fdb append 00:00:00:00:00:00 dev x dst 10.0.0.3" \
-			"fdb del 02:00:00:00:00:0$((i % 10)) dev x" \
+			"fdb del $mac$((i % 10)) dev x" \
 			"fdb del 00:00:00:00:00:00 dev x" \
 			"fdb flush dev x self"
 		entries >/dev/null

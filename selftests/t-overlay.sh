@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# long
 # timeout: 400
 # Bridges over the tunnel: three hypervisors with one stt port per bridge and
 # a VM behind each, over both address families, with what bridges can do, and
@@ -400,12 +401,13 @@ link_local_underlay()
 # pair: hv1 and hv2 with stt0 and stt1 between them, in no bridge.
 pair()
 {
-	local n
+	local n far
 
 	hypervisors
 	for n in 1 2; do
-		on_hv $n "link add stt0 type stt id 1 remote 10.0.0.$((3 - n))" \
-			"link add stt1 type stt id 2 remote fd00::$((3 - n))" \
+		far=$((3 - n))
+		on_hv $n "link add stt0 type stt id 1 remote 10.0.0.$far" \
+			"link add stt1 type stt id 2 remote fd00::$far" \
 			"link set stt0 up" "link set stt1 up"
 	done
 }
@@ -472,5 +474,5 @@ a_bond_of_tunnels()
 run_tests bridges_over_ipv4 bridges_over_ipv6 bridges_filter_vlans \
 	bridges_run_stp bridge_ports_are_isolated \
 	a_bridge_suppresses_neighbour_discovery remotes_of_an_ipv4_group \
-	remotes_of_an_ipv6_group link_local_underlay devices_on_top_of_a_tunnel \
-	a_bond_of_tunnels
+	remotes_of_an_ipv6_group link_local_underlay \
+	devices_on_top_of_a_tunnel a_bond_of_tunnels
