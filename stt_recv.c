@@ -169,7 +169,7 @@ static struct sk_buff *stt_recv_reassemble(struct stt_net *sn,
  */
 static int stt_recv_dsfield(struct sk_buff *skb, u8 outer, bool dscp)
 {
-	/* Nothing else writes; a whole frame may be shared, e.g. by a bridge. */
+	/* Nothing else writes; a whole frame may be shared, as by a bridge. */
 	bool write = dscp || INET_ECN_is_ce(outer) ||
 		     (outer & INET_ECN_MASK) == INET_ECN_ECT_1;
 	u8 inner;

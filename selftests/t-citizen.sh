@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
+# long
 # timeout: 300
 # What any network device owes its surroundings: namespaces that come and go,
 # VRFs, underlay devices that change or vanish, the TCP port it takes, tools
