@@ -318,7 +318,8 @@ protodown_holds_the_carrier()
 	pair
 	ip -n "$here" link set stt0 protodown on
 	ip -n "$here" link show stt0 | grep -q 'protodown on'
-	fails pings
+	# The carrier goes, and with it the queue in its own time.
+	await 10 fails pings
 	ip -n "$here" link set stt0 protodown off
 	await 10 pings
 }

@@ -225,16 +225,17 @@ bridges_over_ipv6()
 # VMs 1 and 2 in VLAN 10, VM 3 in another; tags inside the tunnel.
 bridges_filter_vlans()
 {
-	local n hv all=ff:ff:ff:ff:ff:ff
+	local n vid all=ff:ff:ff:ff:ff:ff
 
 	hypervisors
 	tunnels 10.0.0.
 	for n in 1 2 3; do
+		vid=$((n < 3 ? 10 : 20))
 		on_hv $n "link set br0 type bridge vlan_filtering 1 \
 			vlan_default_pvid 0"
 		on_fdb $n "vlan add dev stt0 vid 10" \
 			"vlan add dev stt0 vid 20" \
-			"vlan add dev vm0 vid $((n < 3 ? 10 : 20)) pvid untagged"
+			"vlan add dev vm0 vid $vid pvid untagged"
 	done
 	sends 1 $all
 	await 10 have 0 1 0
