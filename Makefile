@@ -91,6 +91,13 @@ bench-quick:
 	@selftests/vm/setup build vm tests
 	@BUILD=$(BUILD) bench/run --quick $(BENCH)
 
+# Fails if NEW, a revision or . for this tree, costs more than OLD.
+OLD	= HEAD
+NEW	= .
+bench-compare:
+	@selftests/vm/setup build vm tests
+	@bench/compare $(OLD) $(NEW) $(BENCH)
+
 lint:
 	@selftests/vm/setup build lint
 	@$(MAKE) $(FOR_VM) guest-lint
@@ -132,7 +139,8 @@ help:
 	@echo 'make shell         interactive virtual machine with the module loaded'
 	@echo 'make bench         measure stt and other tunnels, in a virtual machine;'
 	@echo '                   BENCH="..." chooses what, see bench/run --help'
-	@echo 'make bench-quick   the same in less than 5 minutes'
+	@echo 'make bench-quick   the cases that matter most, in less than 5 minutes'
+	@echo 'make bench-compare these for two revisions, OLD=HEAD NEW=. (this tree)'
 	@echo 'make lint          style checks alone'
 	@echo 'make install       module, ip(8) plugin, manual pages (as root)'
 	@echo 'make uninstall     remove them'
@@ -142,5 +150,5 @@ help:
 	@echo 'KVER= or KDIR= chooses another kernel to build for'
 
 .PHONY: all modules module debug tools sparse demo check shell bench \
-	bench-quick lint install uninstall dkms-install clean help guest-demo \
+	bench-quick bench-compare lint install uninstall dkms-install clean help guest-demo \
 	guest-check guest-shell guest-lint

@@ -45,6 +45,8 @@
 
 #define PORT		5001
 #define MAX_FLOWS	64
+/* Of a connection, in bytes. */
+#define WINDOW		0x100000
 /* Datagrams on their way at a time; they fit into any socket buffer. */
 #define BURST		32
 /* Emulation is slow, and a busy machine slower; in seconds. */
@@ -122,11 +124,25 @@ static int sock(int i, int type)
 	return fd;
 }
 
+/*
+ * How many frames share an ACK depends on the window, which must
+ * not be left to grow in its own time.
+ */
+static void fix_window(int fd)
+{
+	const int size = WINDOW;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)))
+		err(1, "SO_RCVBUFFORCE");
+}
+
 static void tcp_listen(void)
 {
 	const int one = 1;
 
 	listener = sock(1, SOCK_STREAM);
+	fix_window(listener);
 	if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
 	    bind(listener, &peer.sa, peer_len) || listen(listener, MAX_FLOWS))
 		err(1, "listen");
@@ -137,6 +153,7 @@ static void tcp_connect(int i, bool nodelay)
 	const int opt = nodelay;
 
 	a[i] = sock(0, SOCK_STREAM);
+	fix_window(a[i]);
 	if (connect(a[i], &peer.sa, peer_len))
 		err(1, "connect");
 	b[i] = accept(listener, NULL, NULL);
