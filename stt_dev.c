@@ -348,28 +348,38 @@ struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 		[STT_KIND_BASE] = ~(u64)U32_MAX,
 		[STT_KIND_ANY] = 0,
 	};
-	unsigned long shapes = READ_ONCE(sn->shape_mask);
 	const struct stt_frame_id *frame = &seg->frame;
 	const struct stt_shape *shape;
 	struct stt_tunnel_id id = {
 		.port = frame->dport,
 	};
+	unsigned long i, renames, shapes;
 	struct stt_tunnel *tunnel;
-	unsigned long i;
 
-	for_each_set_bit(i, &shapes, STT_SHAPES) {
-		shape = &stt_shapes[i];
-		id.kind = shape->kind;
-		id.key = key & mask[shape->kind];
-		id.remote = shape->remote ? frame->saddr : in6addr_any;
-		id.scope = shape->remote ? frame->scope : seg->domain;
-		id.local = shape->local ? frame->daddr : in6addr_any;
-		tunnel = rhashtable_lookup(&sn->tunnels, &id,
-					   stt_tunnel_params);
-		if (tunnel)
-			return tunnel->stt;
-	}
-	return NULL;
+	/*
+	 * A device that gets another identity here may be looked for under
+	 * the new one too early and under the old one too late: look again.
+	 */
+	do {
+		tunnel = NULL;
+		/* Pairs with stt_tunnel_rename(). */
+		renames = smp_load_acquire(&sn->renames);
+		shapes = READ_ONCE(sn->shape_mask);
+		for_each_set_bit(i, &shapes, STT_SHAPES) {
+			shape = &stt_shapes[i];
+			id.kind = shape->kind;
+			id.key = key & mask[shape->kind];
+			id.remote = shape->remote ? frame->saddr : in6addr_any;
+			id.scope = shape->remote ? frame->scope : seg->domain;
+			id.local = shape->local ? frame->daddr : in6addr_any;
+			tunnel = rhashtable_lookup(&sn->tunnels, &id,
+						   stt_tunnel_params);
+			if (tunnel)
+				break;
+		}
+		smp_rmb(); /* as above */
+	} while (unlikely(renames != READ_ONCE(sn->renames)));
+	return tunnel ? tunnel->stt : NULL;
 }
 
 /* Configuration */
@@ -487,6 +497,9 @@ static int stt_tunnel_rename(struct stt_net *sn, struct stt_dev *stt,
 	tunnel = stt_tunnel_insert(sn, stt, id);
 	if (IS_ERR(tunnel))
 		return PTR_ERR(tunnel);
+	/* Who does not see the new one, but the old one go, sees this. */
+	smp_store_release(&sn->renames, sn->renames + 1);
+	smp_wmb(); /* pairs with stt_tunnel_find() */
 	stt_tunnel_remove(sn, stt->tunnel);
 	stt->tunnel = tunnel;
 	stt->id = *id;

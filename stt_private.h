@@ -426,6 +426,7 @@ struct stt_net_stats {
  * @tunnels: devices whose underlay is here, by identity
  * @shapes: devices of each shape, under RTNL
  * @shape_mask: shapes that exist, for packets; written under RTNL
+ * @renames: devices that got another identity so far; written under RTNL
  * @peers: addresses that tunnels lead to
  * @peers_lock: for changes of @peers
  * @ports: ports in use, under RTNL
@@ -439,6 +440,7 @@ struct stt_net {
 	struct net		*net;
 	struct rhashtable	tunnels;
 	unsigned long		shape_mask;
+	unsigned long		renames;
 	struct rhashtable	peers;
 	spinlock_t		peers_lock;	/* see above */
 	unsigned long		*port_map;
