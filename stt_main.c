@@ -141,6 +141,7 @@ static void stt_net_exit(struct net *net)
 	WARN_ON_ONCE(sn->hooks || !xa_empty(&sn->ports));
 	xa_destroy(&sn->ports);
 	stt_reasm_exit(&sn->reasm);
+	stt_early_exit(sn);
 	bitmap_free(sn->port_map);
 	stt_tunnels_exit(sn);
 	free_percpu(sn->stats);

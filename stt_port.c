@@ -7,6 +7,8 @@
  * the administrator's rules and before TCP would answer them with a reset. A
  * socket that is bound but neither listens nor connects keeps the port from
  * everyone else, and tells our own segments from others on their way out.
+ * Where there are no rules, segments whose way is known come from the first
+ * hook instead of the last.
  *
  * There are no connections, so connection tracking could only mistake a
  * segment for an invalid one: both ways, ours are exempt from it.
@@ -56,6 +58,23 @@ static int stt_ipv6_upper(const struct sk_buff *skb, u8 *proto, __be16 *frag)
 	return ipv6_skip_exthdr(skb, sizeof(struct ipv6hdr), proto, frag);
 }
 
+/* A hook point has none for a moment when the last port is closed. */
+static bool stt_hook_is_alone(const struct nf_hook_entries *hooks)
+{
+	return hooks && hooks->num_hook_entries == 1;
+}
+
+/*
+ * If no other hook is there on the way in, neither are an administrator's
+ * rules nor connection tracking: there is nobody to show a segment to, and
+ * nothing to exempt it from.
+ */
+static bool stt_hooks_are_alone(struct nf_hook_entries __rcu * const *hooks)
+{
+	return stt_hook_is_alone(rcu_dereference(hooks[NF_INET_PRE_ROUTING])) &&
+	       stt_hook_is_alone(rcu_dereference(hooks[NF_INET_LOCAL_IN]));
+}
+
 static unsigned int stt_hook_in(void *priv, struct sk_buff *skb,
 				const struct nf_hook_state *state)
 {
@@ -64,6 +83,8 @@ static unsigned int stt_hook_in(void *priv, struct sk_buff *skb,
 
 	if (iph->protocol == IPPROTO_TCP &&
 	    stt_port_match(sn, skb, iph->ihl * 4)) {
+		if (stt_hooks_are_alone(state->net->nf.hooks_ipv4))
+			stt_early_note_v4(sn, skb);
 		stt_recv(sn, skb, iph->ihl * 4, false);
 		return NF_STOLEN;
 	}
@@ -93,6 +114,8 @@ static unsigned int stt_hook_in6(void *priv, struct sk_buff *skb,
 			stt_net_count(sn, STT_NET_RX_FRAGMENT);
 			return NF_DROP;
 		}
+		if (stt_hooks_are_alone(state->net->nf.hooks_ipv6))
+			stt_early_note_v6(sn, skb);
 		stt_recv(sn, skb, thoff, true);
 		return NF_STOLEN;
 	}
@@ -101,29 +124,24 @@ static unsigned int stt_hook_in6(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-/*
- * If no other hook is there, neither is connection tracking, and there is
- * nothing to exempt a packet from.
- */
-static bool stt_hook_is_alone(const struct nf_hook_entries *hooks)
-{
-	return hooks->num_hook_entries == 1;
-}
-
-/* Segments for other hosts are not ours to exempt. */
+/* Segments for other hosts are not ours to take or exempt. */
 static unsigned int stt_hook_pre(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
 	const struct iphdr *iph = ip_hdr(skb);
-	const struct nf_hook_entries *hooks;
 	struct net *net = state->net;
 	struct stt_net *sn = priv;
 
-	hooks = rcu_dereference(net->nf.hooks_ipv4[NF_INET_PRE_ROUTING]);
-	if (stt_hook_is_alone(hooks))
+	if (iph->protocol != IPPROTO_TCP || ip_is_fragment(iph) ||
+	    !stt_port_match(sn, skb, iph->ihl * 4))
 		return NF_ACCEPT;
-	if (iph->protocol == IPPROTO_TCP && !skb_get_nfct(skb) &&
-	    !ip_is_fragment(iph) && stt_port_match(sn, skb, iph->ihl * 4) &&
+	if (stt_hooks_are_alone(net->nf.hooks_ipv4)) {
+		if (iph->ihl > sizeof(*iph) / 4 || !stt_early_known_v4(sn, skb))
+			return NF_ACCEPT;
+		stt_recv(sn, skb, sizeof(*iph), false);
+		return NF_STOLEN;
+	}
+	if (!skb_get_nfct(skb) &&
 	    (ipv4_is_multicast(iph->daddr) ||
 	     inet_addr_type_dev_table(net, skb->dev, iph->daddr) == RTN_LOCAL))
 		nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
@@ -134,19 +152,24 @@ static unsigned int stt_hook_pre6(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
 	const struct in6_addr *daddr = &ipv6_hdr(skb)->daddr;
-	const struct nf_hook_entries *hooks;
 	struct net *net = state->net;
 	struct stt_net *sn = priv;
 	__be16 frag;
 	int thoff;
 	u8 proto;
 
-	hooks = rcu_dereference(net->nf.hooks_ipv6[NF_INET_PRE_ROUTING]);
-	if (stt_hook_is_alone(hooks))
-		return NF_ACCEPT;
 	thoff = stt_ipv6_upper(skb, &proto, &frag);
-	if (thoff > 0 && proto == IPPROTO_TCP && !skb_get_nfct(skb) && !frag &&
-	    stt_port_match(sn, skb, thoff) &&
+	if (thoff < 0 || proto != IPPROTO_TCP || frag ||
+	    !stt_port_match(sn, skb, thoff))
+		return NF_ACCEPT;
+	if (stt_hooks_are_alone(net->nf.hooks_ipv6)) {
+		if (thoff > sizeof(struct ipv6hdr) ||
+		    !stt_early_known_v6(sn, skb))
+			return NF_ACCEPT;
+		stt_recv(sn, skb, thoff, true);
+		return NF_STOLEN;
+	}
+	if (!skb_get_nfct(skb) &&
 	    (ipv6_addr_is_multicast(daddr) ||
 	     ipv6_chk_addr(net, daddr, NULL, 0)))
 		nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
@@ -236,12 +259,20 @@ static int stt_port_prepare(struct stt_net *sn)
 	err = stt_reasm_init(&sn->reasm);
 	if (err)
 		return err;
+	err = stt_early_init(sn);
+	if (err)
+		goto err_reasm_exit;
+	err = -ENOMEM;
 	sn->port_map = bitmap_zalloc(U16_MAX + 1, GFP_KERNEL_ACCOUNT);
-	if (!sn->port_map) {
-		stt_reasm_exit(&sn->reasm);
-		return -ENOMEM;
-	}
+	if (!sn->port_map)
+		goto err_early_exit;
 	return 0;
+
+err_early_exit:
+	stt_early_exit(sn);
+err_reasm_exit:
+	stt_reasm_exit(&sn->reasm);
+	return err;
 }
 
 /* One socket for both families, or for IPv4 alone where IPv6 is disabled. */

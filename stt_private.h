@@ -9,7 +9,7 @@
  *	dev	-> port, fdb, group, xmit, event
  *	fdb_netlink -> dev, fdb, event
  *	fdb	-> event
- *	port	-> pmtu, recv		by hooks, as segments come in
+ *	port	-> pmtu, early, recv	by hooks, as segments come in
  *	recv	-> reasm, frame, fdb	and the table of tunnels in dev
  *	xmit	-> frame, fdb
  *	reasm, frame -> skb
@@ -38,6 +38,7 @@
 #include <net/stt.h>
 
 struct genl_family;
+struct stt_early;
 struct proc_dir_entry;
 
 /* Addresses of both families are held as IPv6; IPv4 as ::ffff:a.b.c.d. */
@@ -228,6 +229,15 @@ struct stt_net;
 struct stt_port *stt_port_get(struct stt_net *sn, __be16 port,
 			      struct netlink_ext_ack *extack);
 void stt_port_put(struct stt_net *sn, struct stt_port *port);
+
+/* stt_early.c */
+
+int stt_early_init(struct stt_net *sn);
+void stt_early_exit(struct stt_net *sn);
+void stt_early_note_v4(struct stt_net *sn, const struct sk_buff *skb);
+void stt_early_note_v6(struct stt_net *sn, const struct sk_buff *skb);
+bool stt_early_known_v4(struct stt_net *sn, const struct sk_buff *skb);
+bool stt_early_known_v6(struct stt_net *sn, const struct sk_buff *skb);
 
 /* stt_dev.c */
 
@@ -431,6 +441,7 @@ struct stt_net_stats {
  * @peers_lock: for changes of @peers
  * @ports: ports in use, under RTNL
  * @port_map: the same as bits, for packets; NULL until there was a port
+ * @early: notes on the ways that segments come by; NULL until there was a port
  * @hooks: netfilter hooks, NULL when no port is in use
  * @reasm: incomplete frames
  * @stats: events, by CPU
@@ -444,6 +455,7 @@ struct stt_net {
 	struct rhashtable	peers;
 	spinlock_t		peers_lock;	/* see above */
 	unsigned long		*port_map;
+	struct stt_early __percpu *early;
 	struct stt_net_stats __percpu *stats;
 	struct stt_reasm	reasm;
 	struct xarray		ports;
