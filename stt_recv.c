@@ -260,6 +260,28 @@ static int stt_fault_cause(enum stt_frame_fault fault)
 	}
 }
 
+/* Packets that GRO passes on without a look at their L4 header. */
+static bool stt_recv_beyond_gro(const struct sk_buff *skb)
+{
+	return skb_cloned(skb) || netif_elide_gro(skb->dev) ||
+	       (skb->protocol == htons(ETH_P_IP) &&
+		skb_headlen(skb) >= sizeof(struct iphdr) &&
+		ip_hdr(skb)->ihl != sizeof(struct iphdr) / 4);
+}
+
+/*
+ * Forwarding wants to know where the L4 header of a GSO packet is. Since 7.3
+ * ("net: clear transport header during tunnel decapsulation") gro_cells forget
+ * what stt_frame_decode() has found, and only GRO finds it again.
+ */
+static void stt_recv_up(struct stt_dev *stt, struct sk_buff *skb)
+{
+	if (stt_recv_beyond_gro(skb))
+		netif_rx(skb);
+	else
+		gro_cells_receive(&stt->cells, skb);
+}
+
 /* Decapsulate a whole frame and hand it to its device. */
 static void stt_recv_deliver(struct stt_dev *stt, struct sk_buff *skb,
 			     struct stthdr *hdr, const struct stt_segment *seg)
@@ -315,7 +337,7 @@ static void stt_recv_deliver(struct stt_dev *stt, struct sk_buff *skb,
 			      seg->ifindex);
 
 	dev_sw_netstats_rx_add(dev, skb->len);
-	gro_cells_receive(&stt->cells, skb);
+	stt_recv_up(stt, skb);
 	return;
 
 drop:
