@@ -12,7 +12,10 @@
 
 #include "../stt_private.h"
 
-/* 6.14 lets the driver say that it has sent the notification itself. */
+/*
+ * 6.13 "ndo_fdb_add: Add a parameter to report whether notification was sent"
+ * and the same of ndo_fdb_del
+ */
 #ifdef STT_HAVE_FDB_NOTIFIED
 #define stt_compat_fdb_add	stt_fdb_add
 #define stt_compat_fdb_del	stt_fdb_del
@@ -34,7 +37,7 @@ static inline int stt_compat_fdb_del(struct ndmsg *ndm, struct nlattr *tb[],
 }
 #endif
 
-/* 6.9 leaves the parsing of a flush to the driver. */
+/* 6.7 "net: Handle bulk delete policy in bridge driver" */
 #ifdef STT_HAVE_FDB_FLUSH_NLH
 static inline int stt_compat_fdb_del_bulk(struct nlmsghdr *nlh,
 					  struct net_device *dev,

@@ -4,7 +4,7 @@
 
 #include_next <linux/net.h>
 
-/* 7.x has an address type of its own for addresses without a size. */
+/* 6.19 "net: Convert proto_ops bind() callbacks to use sockaddr_unsized" */
 #ifdef STT_HAVE_SOCKADDR_UNSIZED
 #define stt_compat_bind(sock, addr, len) \
 	kernel_bind(sock, (struct sockaddr_unsized *)(addr), len)

@@ -19,7 +19,7 @@ static inline void stt_compat_set_lltx(struct net_device *dev)
 #endif
 }
 
-/* 6.12 turned IFF_CHANGE_PROTO_DOWN into a bit of struct net_device. */
+/* 6.12 "netdevice: convert private flags > BIT(31) to bitfields" */
 static inline void stt_compat_set_proto_down(struct net_device *dev)
 {
 #ifdef STT_HAVE_PROTO_DOWN_BIT

@@ -4,7 +4,7 @@
 
 #include_next <linux/rtnetlink.h>
 
-/* 6.13 gave the position in a dump of FDB entries a type of its own. */
+/* 6.14 "rtnetlink: add ndo_fdb_dump_context" */
 static inline unsigned long
 stt_compat_fdb_dump_idx(const struct netlink_callback *cb)
 {

@@ -4,13 +4,19 @@
 
 #include_next <linux/skbuff.h>
 
-/* Reasons for fragments came after 6.1 ... */
+/*
+ * 6.2 "net: dropreason: add SKB_DROP_REASON_DUP_FRAG" and
+ * "net: dropreason: add SKB_DROP_REASON_FRAG_REASM_TIMEOUT"
+ */
 #ifndef STT_HAVE_DROP_FRAG_REASM
 #define SKB_DROP_REASON_DUP_FRAG		SKB_DROP_REASON_NOT_SPECIFIED
 #define SKB_DROP_REASON_FRAG_REASM_TIMEOUT	SKB_DROP_REASON_NOT_SPECIFIED
 #endif
 
-/* ... and those of tunnels with 6.12, for vxlan. */
+/*
+ * 6.13 "net: vxlan: add skb drop reasons to vxlan_rcv()" and what followed it;
+ * also in later 6.12.y
+ */
 #ifndef STT_HAVE_DROP_TUNNEL
 #define SKB_DROP_REASON_MAC_INVALID_SOURCE	SKB_DROP_REASON_NOT_SPECIFIED
 #define SKB_DROP_REASON_NO_TX_TARGET		SKB_DROP_REASON_NOT_SPECIFIED

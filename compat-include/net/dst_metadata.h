@@ -4,7 +4,7 @@
 
 #include_next <net/dst_metadata.h>
 
-/* 6.10 made the flags of tunnel metadata a bitmap. */
+/* 6.10 "ip_tunnel: convert __be16 tunnel flags to bitmaps" */
 #ifdef IP_TUNNEL_DECLARE_FLAGS
 static inline bool stt_compat_tun_has_key(const struct ip_tunnel_key *key)
 {

@@ -5,7 +5,9 @@
 #include_next <net/flow.h>
 #include <net/inet_dscp.h>
 
-/* 7.x holds a dscp_t; flowi4_dscp is a macro there. */
+/*
+ * 6.18 "ipv4: Convert ->flowi4_tos to dscp_t."; flowi4_dscp is a macro there.
+ */
 static inline void stt_compat_flowi4_set_dscp(struct flowi4 *fl4, u8 dsfield)
 {
 #ifdef flowi4_dscp

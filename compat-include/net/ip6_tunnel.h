@@ -4,7 +4,10 @@
 
 #include_next <net/ip6_tunnel.h>
 
-/* 7.x passes flags for IP6CB(skb). */
+/*
+ * 6.17 "net: ipv6: Add a flags argument to ip6tunnel_xmit(),
+ * udp_tunnel6_xmit_skb()"
+ */
 #ifndef STT_HAVE_IP6TUNNEL_XMIT_FLAGS
 #define ip6tunnel_xmit(sk, skb, dev, flags) ((ip6tunnel_xmit)(sk, skb, dev))
 #endif

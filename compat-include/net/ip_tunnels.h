@@ -4,7 +4,10 @@
 
 #include_next <net/ip_tunnels.h>
 
-/* 7.x passes flags for IPCB(skb). */
+/*
+ * 6.17 "net: ipv4: Add a flags argument to iptunnel_xmit(),
+ * udp_tunnel_xmit_skb()"
+ */
 #ifndef STT_HAVE_IPTUNNEL_XMIT_FLAGS
 #define iptunnel_xmit(sk, rt, skb, src, dst, proto, tos, ttl, df, xnet, flags) \
 	((iptunnel_xmit)(sk, rt, skb, src, dst, proto, tos, ttl, df, xnet))

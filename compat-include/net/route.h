@@ -4,7 +4,7 @@
 
 #include_next <net/route.h>
 
-/* Came after 6.1, together with its IPv6 twin. */
+/* 6.10 "inet: introduce dst_rtable() helper" */
 #ifndef dst_rtable
 #define dst_rtable(_ptr) container_of(_ptr, struct rtable, dst)
 #endif
