@@ -54,12 +54,16 @@ module:
 debug:
 	$(call kbuild,debug,STT_DEBUG=y)
 
+coverage-module:
+	$(call kbuild,coverage,STT_COVERAGE=y)
+
 tools:
 	@$(MAKE) -C tools O=$(BUILD)/tools $(if $(WERROR),WERROR=1)
 
 # Compiles everything once more with all warnings, for selftests/lint.
 sparse:
-	$(call kbuild,sparse,C=2 CF=-D__CHECK_ENDIAN__ W=1)
+	$(call kbuild,sparse,C=2 KBUILD_CHECKSRC=2 $\
+		CF="-D__CHECK_ENDIAN__ -D__typeof_unqual__=__typeof__" W=1)
 
 demo:
 	@selftests/vm/setup build vm tests
@@ -68,6 +72,10 @@ demo:
 check:
 	@selftests/vm/setup build vm tests lint
 	@$(MAKE) $(FOR_VM) guest-check
+
+# RINGS="..." chooses what, see selftests/check-full -l.
+check-full:
+	@selftests/check-full $(RINGS)
 
 shell:
 	@selftests/vm/setup build vm tests
@@ -136,6 +144,8 @@ help:
 	@echo 'make demo          show two hypervisors and their VMs, in a virtual machine'
 	@echo 'make check         style checks, builds, all tests, in a virtual machine;'
 	@echo '                   TESTS="t-x.sh ..." chooses tests, STT_FULL=1 adds long ones'
+	@echo 'make check-full    other kernels, kernels with checks of their own, coverage,'
+	@echo '                   torture: an hour; RINGS="..." chooses'
 	@echo 'make shell         interactive virtual machine with the module loaded'
 	@echo 'make bench         measure stt and other tunnels, in a virtual machine;'
 	@echo '                   BENCH="..." chooses what, see bench/run --help'
@@ -149,6 +159,7 @@ help:
 	@echo 'make -C selftests run_tests   the tests on this machine, as root'
 	@echo 'KVER= or KDIR= chooses another kernel to build for'
 
-.PHONY: all modules module debug tools sparse demo check shell bench \
+.PHONY: all modules module debug coverage-module tools sparse demo check \
+	check-full shell bench \
 	bench-quick bench-compare lint install uninstall dkms-install clean help guest-demo \
 	guest-check guest-shell guest-lint
