@@ -92,7 +92,7 @@ guest-shell: module tools
 
 # BENCH="--peer stt,vxlan --profile" chooses what; see bench/run --help.
 bench:
-	@selftests/vm/setup build vm tests
+	@selftests/vm/setup build vm tests bench
 	@BUILD=$(BUILD) bench/run $(BENCH)
 
 bench-quick:
@@ -160,6 +160,6 @@ help:
 	@echo 'KVER= or KDIR= chooses another kernel to build for'
 
 .PHONY: all modules module debug coverage-module tools sparse demo check \
-	check-full shell bench \
-	bench-quick bench-compare lint install uninstall dkms-install clean help guest-demo \
-	guest-check guest-shell guest-lint
+	check-full shell bench bench-quick bench-compare lint install \
+	uninstall dkms-install clean help guest-demo guest-check guest-shell \
+	guest-lint
