@@ -1874,6 +1874,25 @@ def icmp_too_big(under, seg, mtu, router=None, **wrong):
     return path.ether(path.ip(bytes(body), proto))
 
 
+def icmp_seen(under):
+    """How many ICMP messages the stack has taken."""
+    if under is B.v6:
+        rows = [line.split() for line in
+                B.hv.read("/proc/net/snmp6").splitlines()]
+        return int(dict(row[:2] for row in rows)["Icmp6InMsgs"])
+    names, values = [line.split() for line in
+                     B.hv.read("/proc/net/snmp").splitlines()
+                     if line.startswith("Icmp:")]
+    return int(dict(zip(names, values))["InMsgs"])
+
+
+def tell_too_big(under, *args, **wrong):
+    """Returns when the stack has dealt with the message."""
+    before = icmp_seen(under)
+    B.far.send(icmp_too_big(under, *args, **wrong))
+    link.await_("ICMP", lambda: icmp_seen(under) > before)
+
+
 def flush_routes():
     B.hv.ip("route", "flush", "cache")
     B.hv.ip("-6", "route", "flush", "cache")
@@ -1917,18 +1936,18 @@ def ttl_df_pmtu(under):
                           {"src": 1}):
                 if wrong == {"sport": 0xff}:
                     continue            # any source port may be ours
-                B.far.send(icmp_too_big(under, seg, 1300, router, **wrong))
+                tell_too_big(under, seg, 1300, router, **wrong)
                 equal(max(s.ip_len for s in sent(dev)), 1500,
                       "after a message with wrong %s" % list(wrong))
-            B.far.send(icmp_too_big(under, seg, 9000, router))
+            tell_too_big(under, seg, 9000, router)
             equal(max(s.ip_len for s in sent(dev)), 1500, "larger MTU")
             for mtu in (1400, 1300):
-                B.far.send(icmp_too_big(under, seg, mtu, router))
+                tell_too_big(under, seg, mtu, router)
                 now = sent(dev)
                 equal(max(s.ip_len for s in now), mtu, "MTU after ICMP")
                 equal({s.total for s in now}, {seg.total}, "frame")
             # the floor of the stack: no smaller, and no loop
-            B.far.send(icmp_too_big(under, seg, 100, router))
+            tell_too_big(under, seg, 100, router)
             low = max(s.ip_len for s in sent(dev))
             floor = 552 if under is B.v4 else 1280
             check(floor <= low <= 1300, "MTU after an absurd message", low)
