@@ -11,7 +11,8 @@
  * Invariants:
  *  - Tables, lists and counts change under the lock of the table.
  *  - A remote is in its table as long as an entry has it for a destination.
- *  - Readers are under RCU; they find every entry with a destination.
+ *  - Readers are under RCU; they find every entry with a destination. What
+ *    they read of an entry besides its identity is marked.
  */
 #include <linux/etherdevice.h>
 #include <linux/inetdevice.h>
@@ -119,8 +120,8 @@ static bool stt_fdb_is_unicast(const struct stt_fdb *fdb)
 
 static bool stt_fdb_is_learned(const struct stt_fdb *fdb)
 {
-	return !(fdb->state & (NUD_PERMANENT | NUD_NOARP)) &&
-	       !(fdb->flags & NTF_EXT_LEARNED);
+	return !(READ_ONCE(fdb->state) & (NUD_PERMANENT | NUD_NOARP)) &&
+	       !(READ_ONCE(fdb->flags) & NTF_EXT_LEARNED);
 }
 
 /* Destinations */
@@ -206,8 +207,8 @@ static struct stt_fdb_info stt_fdb_info(const struct stt_fdb *fdb,
 		.remote = &remote->id,
 		.used = READ_ONCE(fdb->used),
 		.updated = READ_ONCE(fdb->updated),
-		.state = fdb->state,
-		.flags = fdb->flags,
+		.state = READ_ONCE(fdb->state),
+		.flags = READ_ONCE(fdb->flags),
 	};
 
 	return info;
@@ -263,8 +264,9 @@ static int stt_fdb_insert(struct stt_fdb_table *t, struct stt_fdb *fdb)
 	if (err)
 		return err;
 	list_add_tail_rcu(&fdb->list, &t->list);
-	t->count++;
-	t->learned += stt_fdb_is_learned(fdb);
+	WRITE_ONCE(t->count, t->count + 1);
+	if (stt_fdb_is_learned(fdb))
+		WRITE_ONCE(t->learned, t->learned + 1);
 	return 0;
 }
 
@@ -287,8 +289,9 @@ static void stt_fdb_remove(struct stt_fdb_table *t, struct stt_fdb *fdb,
 
 	rhashtable_remove_fast(&t->entries, &fdb->node, stt_fdb_params);
 	list_del_rcu(&fdb->list);
-	t->count--;
-	t->learned -= stt_fdb_is_learned(fdb);
+	WRITE_ONCE(t->count, t->count - 1);
+	if (stt_fdb_is_learned(fdb))
+		WRITE_ONCE(t->learned, t->learned - 1);
 	if (remote) {
 		stt_fdb_notify(t->stt, fdb, remote, RTM_DELNEIGH, NULL, tell);
 		stt_remote_put(t, remote);
@@ -390,10 +393,11 @@ err_put_remote:
 static void stt_fdb_set_kind(struct stt_fdb_table *t, struct stt_fdb *fdb,
 			     u16 state, u8 flags)
 {
-	t->learned -= stt_fdb_is_learned(fdb);
-	fdb->state = state;
-	fdb->flags = flags;
-	t->learned += stt_fdb_is_learned(fdb);
+	unsigned int others = t->learned - stt_fdb_is_learned(fdb);
+
+	WRITE_ONCE(fdb->state, state);
+	WRITE_ONCE(fdb->flags, flags);
+	WRITE_ONCE(t->learned, others + stt_fdb_is_learned(fdb));
 	WRITE_ONCE(fdb->updated, jiffies);
 }
 

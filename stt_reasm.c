@@ -340,6 +340,7 @@ struct sk_buff *stt_reasm_add(struct stt_reasm *r, struct sk_buff *skb,
 	u8 slot = stt_source_slot(r, &seg->frame);
 	struct sk_buff *whole = NULL;
 	struct stt_frame *frame;
+	unsigned long life;
 	bool first = false;
 
 	if (stt_skb_own(skb)) {
@@ -380,9 +381,10 @@ struct sk_buff *stt_reasm_add(struct stt_reasm *r, struct sk_buff *skb,
 	}
 	spin_unlock(&shard->lock);
 
-	if (first && !delayed_work_pending(&r->reaper))
-		schedule_delayed_work(&r->reaper,
-				      msecs_to_jiffies(r->timeout_ms) / 4 + 1);
+	if (first && !delayed_work_pending(&r->reaper)) {
+		life = msecs_to_jiffies(READ_ONCE(r->timeout_ms));
+		schedule_delayed_work(&r->reaper, life / 4 + 1);
+	}
 	return whole;
 
 refuse_charged:
