@@ -28,7 +28,7 @@ leaks_none()
 # Fails if the kernel complained since it started.
 kernel_silent()
 {
-	! dmesg | grep -E -m 3 -A 40 "$splat"
+	! dmesg | without_foreign_races | grep -E -m 3 -A 40 "$splat"
 }
 
 # Fails if the kernel switched one of its checks off, as it does when it finds

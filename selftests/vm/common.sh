@@ -19,6 +19,23 @@ splat+='detected stalls? on|self-detected stall|blocked for more than|'
 splat+='bad page|list_(add|del) corruption|ODEBUG: |DEBUG_LOCKS_WARN_ON|'
 splat+='new suspected memory leaks|leaked reference|has [0-9]+ leaked'
 
+# Drops reports of data races in which the module has no part: the kernel has
+# some of its own.
+without_foreign_races()
+{
+	awk '
+		/BUG: KCSAN: / { inside = 1; report = ""; ours = 0 }
+		!inside { print; next }
+		{ report = report $0 "\n" }
+		/[ \/]stt_|\[stt\]/ { ours = 1 }
+		/====================/ {
+			if (ours)
+				printf "%s", report
+			inside = 0
+		}
+		END { if (inside && ours) printf "%s", report }'
+}
+
 say()
 {
 	echo "$prog: $*" >&2
