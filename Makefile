@@ -92,12 +92,18 @@ guest-shell: module tools
 
 # BENCH="--peer stt,vxlan --profile" chooses what; see bench/run --help.
 bench:
-	@selftests/vm/setup build vm tests bench
+	@selftests/vm/setup build vm tests
+	@selftests/vm/setup bench
 	@BUILD=$(BUILD) bench/run $(BENCH)
 
 bench-quick:
 	@selftests/vm/setup build vm tests
 	@BUILD=$(BUILD) bench/run --quick $(BENCH)
+
+# Throughput in real time, in User Mode Linux.
+bench-wallclock:
+	@selftests/vm/setup build vm tests
+	@bench/wallclock $(BENCH)
 
 # Fails if NEW, a revision or . for this tree, costs more than OLD.
 OLD	= HEAD
@@ -150,6 +156,7 @@ help:
 	@echo 'make bench         measure stt and other tunnels, in a virtual machine;'
 	@echo '                   BENCH="..." chooses what, see bench/run --help'
 	@echo 'make bench-quick   the cases that matter most, in less than 5 minutes'
+	@echo 'make bench-wallclock   throughput in real time, in User Mode Linux'
 	@echo 'make bench-compare these for two revisions, OLD=HEAD NEW=. (this tree)'
 	@echo 'make lint          style checks alone'
 	@echo 'make install       module, ip(8) plugin, manual pages (as root)'
@@ -160,6 +167,6 @@ help:
 	@echo 'KVER= or KDIR= chooses another kernel to build for'
 
 .PHONY: all modules module debug coverage-module tools sparse demo check \
-	check-full shell bench bench-quick bench-compare lint install \
-	uninstall dkms-install clean help guest-demo guest-check guest-shell \
-	guest-lint
+	check-full shell bench bench-quick bench-compare bench-wallclock lint \
+	install uninstall dkms-install clean help guest-demo guest-check \
+	guest-shell guest-lint
