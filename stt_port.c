@@ -292,12 +292,14 @@ static int stt_port_bind(struct stt_net *sn, __be16 port, struct socket **sock)
 			       sock);
 	if (!err) {
 		err = stt_compat_bind(*sock, &addr6, sizeof(addr6));
-	} else {
+	} else if (err == -EAFNOSUPPORT) {
 		err = sock_create_kern(sn->net, AF_INET, SOCK_STREAM,
 				       IPPROTO_TCP, sock);
 		if (err)
 			return err;
 		err = stt_compat_bind(*sock, &addr4, sizeof(addr4));
+	} else {
+		return err;
 	}
 	if (err) {
 		sock_release(*sock);
