@@ -362,7 +362,7 @@ struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 	 */
 	do {
 		tunnel = NULL;
-		/* Pairs with stt_tunnel_rename(). */
+		/* Pairs with stt_tunnel_commit(). */
 		renames = smp_load_acquire(&sn->renames);
 		shapes = READ_ONCE(sn->shape_mask);
 		for_each_set_bit(i, &shapes, STT_SHAPES) {
@@ -481,54 +481,78 @@ static int stt_tunnel_check(struct stt_net *sn, const struct stt_tunnel_id *id,
 	return -EEXIST;
 }
 
-/* Give a device another identity; for a moment it hears both. */
-static int stt_tunnel_rename(struct stt_net *sn, struct stt_dev *stt,
-			     const struct stt_tunnel_id *id,
-			     struct netlink_ext_ack *extack)
+/*
+ * Let a device hear a second identity, the one it shall have. That is all of a
+ * change of identity that can fail: stt_tunnel_commit() or stt_tunnel_cancel()
+ * takes one of the two away again.
+ */
+static struct stt_tunnel *stt_tunnel_prepare(struct stt_net *sn,
+					     struct stt_dev *stt,
+					     const struct stt_tunnel_id *id,
+					     struct netlink_ext_ack *extack)
 {
-	struct stt_tunnel *tunnel;
 	int err;
 
 	if (!memcmp(id, &stt->id, sizeof(*id)))
-		return 0;
+		return stt->tunnel;
 	err = stt_tunnel_check(sn, id, extack);
 	if (err)
-		return err;
-	tunnel = stt_tunnel_insert(sn, stt, id);
-	if (IS_ERR(tunnel))
-		return PTR_ERR(tunnel);
+		return ERR_PTR(err);
+	return stt_tunnel_insert(sn, stt, id);
+}
+
+static void stt_tunnel_commit(struct stt_net *sn, struct stt_dev *stt,
+			      struct stt_tunnel *tunnel)
+{
+	if (tunnel == stt->tunnel)
+		return;
 	/* Who does not see the new one, but the old one go, sees this. */
 	smp_store_release(&sn->renames, sn->renames + 1);
 	smp_wmb(); /* pairs with stt_tunnel_find() */
 	stt_tunnel_remove(sn, stt->tunnel);
 	stt->tunnel = tunnel;
-	stt->id = *id;
-	return 0;
+	stt->id = tunnel->id;
+}
+
+static void stt_tunnel_cancel(struct stt_net *sn, struct stt_dev *stt,
+			      struct stt_tunnel *tunnel)
+{
+	if (tunnel != stt->tunnel)
+		stt_tunnel_remove(sn, tunnel);
 }
 
 /**
- * stt_dev_go_multipoint() - give a device a forwarding database
- * @stt: the device; nothing is done if it has one
- * @extack: told if another device is in the way
+ * stt_dev_set_fdb() - make or change an entry of the forwarding database
+ * @stt: the device; if it has no forwarding database it is given one
+ * @rq: what the entry shall be
+ * @tell: who is told
+ * @extack: told what is wrong
  *
  * Context: process, RTNL held.
- * Return: 0 or a negative error.
+ * Return: 0, or a negative error and the device is as it was.
  */
-int stt_dev_go_multipoint(struct stt_dev *stt, struct netlink_ext_ack *extack)
+int stt_dev_set_fdb(struct stt_dev *stt, const struct stt_fdb_request *rq,
+		    enum stt_fdb_tell tell, struct netlink_ext_ack *extack)
 {
 	const struct stt_state *state = rtnl_dereference(stt->state);
 	struct stt_net *sn = stt_pernet(stt->net);
+	struct stt_tunnel *tunnel;
 	struct stt_tunnel_id id;
 	int err;
 
 	if (rtnl_dereference(stt->fdb))
-		return 0;
+		return stt_fdb_set(stt, rq, tell, extack);
 	id = stt_conf_id(stt->net, &state->conf, true);
-	err = stt_tunnel_rename(sn, stt, &id, extack);
+	tunnel = stt_tunnel_prepare(sn, stt, &id, extack);
+	if (IS_ERR(tunnel))
+		return PTR_ERR(tunnel);
+	err = stt_fdb_open(stt, &state->conf, &state->remote.id, rq, tell,
+			   extack);
 	if (err)
-		return err;
-	return stt_fdb_open(stt, ipv6_addr_any(&state->conf.remote) ?
-				 NULL : &state->remote.id);
+		stt_tunnel_cancel(sn, stt, tunnel);
+	else
+		stt_tunnel_commit(sn, stt, tunnel);
+	return err;
 }
 
 /**
@@ -579,8 +603,8 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 	/* Not before, for register_netdevice() would run it when it fails. */
 	dev->priv_destructor = stt_dev_free;
 	if (multipoint) {
-		err = stt_fdb_open(stt, ipv6_addr_any(&conf->remote) ?
-					NULL : &state->remote.id);
+		err = stt_fdb_open(stt, conf, &state->remote.id, NULL,
+				   STT_TELL_ALL, extack);
 		if (err)
 			goto err_unregister;
 	}
@@ -615,24 +639,29 @@ static int stt_dev_change_tables(struct stt_dev *stt,
 {
 	bool had = !ipv6_addr_any(&old->conf.remote);
 	bool has = !ipv6_addr_any(&new->conf.remote);
+	bool multipoint = rtnl_dereference(stt->fdb);
+	bool open = !multipoint && stt_conf_needs_fdb(&new->conf);
 	struct stt_net *sn = stt_pernet(stt->net);
+	struct stt_tunnel *tunnel;
 	struct stt_tunnel_id id;
-	int err;
+	int err = 0;
 
-	if (stt_conf_needs_fdb(&new->conf)) {
-		err = stt_dev_go_multipoint(stt, extack);
-		if (err)
-			return err;
-	}
-	id = stt_conf_id(stt->net, &new->conf, rtnl_dereference(stt->fdb));
-	err = stt_tunnel_rename(sn, stt, &id, extack);
+	id = stt_conf_id(stt->net, &new->conf, multipoint || open);
+	tunnel = stt_tunnel_prepare(sn, stt, &id, extack);
+	if (IS_ERR(tunnel))
+		return PTR_ERR(tunnel);
+	if (open)
+		err = stt_fdb_open(stt, &new->conf, &new->remote.id, NULL,
+				   STT_TELL_ALL, extack);
+	else if (multipoint &&
+		 !ipv6_addr_equal(&old->conf.remote, &new->conf.remote))
+		err = stt_fdb_set_default(stt, had ? &old->remote.id : NULL,
+					  has ? &new->remote.id : NULL);
 	if (err)
-		return err;
-	if (!rtnl_dereference(stt->fdb) ||
-	    ipv6_addr_equal(&old->conf.remote, &new->conf.remote))
-		return 0;
-	return stt_fdb_set_default(stt, had ? &old->remote.id : NULL,
-				   has ? &new->remote.id : NULL);
+		stt_tunnel_cancel(sn, stt, tunnel);
+	else
+		stt_tunnel_commit(sn, stt, tunnel);
+	return err;
 }
 
 /**
@@ -651,8 +680,10 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 		   struct netlink_ext_ack *extack)
 {
 	struct stt_state *old = rtnl_dereference(stt->state), *new;
+	bool regroup = !ipv6_addr_equal(&old->conf.remote, &conf->remote) ||
+		       old->conf.link != conf->link;
 	struct stt_net *sn = stt_pernet(stt->net);
-	bool member = stt->group;
+	struct stt_group *group = NULL;
 	int err;
 
 	new = stt_state_new(conf);
@@ -661,18 +692,24 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 	err = stt_peer_get(sn, &conf->remote);
 	if (err)
 		goto err_free;
+	if (regroup && netif_running(stt->dev)) {
+		group = stt_group_join(stt->net, conf);
+		if (IS_ERR(group)) {
+			err = PTR_ERR(group);
+			NL_SET_ERR_MSG(extack,
+				       "The multicast group cannot be joined");
+			goto err_put_peer;
+		}
+	}
 	err = stt_dev_change_tables(stt, old, new, extack);
 	if (err)
-		goto err_put_peer;
+		goto err_leave;
 	stt_peer_put(sn, &old->conf.remote);
 	rcu_assign_pointer(stt->state, new);
 
-	if (memcmp(&old->conf.remote, &conf->remote, sizeof(conf->remote)) ||
-	    old->conf.link != conf->link) {
-		if (member)
-			stt_group_leave(stt);
-		if (netif_running(stt->dev) && stt_group_join(stt))
-			netdev_warn(stt->dev, "cannot join the group\n");
+	if (regroup) {
+		stt_group_leave(stt->group);
+		stt->group = group;
 	}
 	stt_fdb_reset_routes(stt);
 	if (old->conf.ageing != conf->ageing)
@@ -681,6 +718,8 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 	call_rcu(&old->rcu, stt_state_free);
 	return 0;
 
+err_leave:
+	stt_group_leave(group);
 err_put_peer:
 	stt_peer_put(sn, &conf->remote);
 err_free:
@@ -718,6 +757,7 @@ void stt_dev_lower_changed(struct net_device *lower, bool gone)
 {
 	struct stt_net *sn = stt_pernet(dev_net(lower));
 	struct stt_dev *stt, *next;
+	struct stt_tunnel *tunnel;
 	struct stt_tunnel_id id;
 	struct stt_state *state;
 	LIST_HEAD(kill);
@@ -734,8 +774,14 @@ void stt_dev_lower_changed(struct net_device *lower, bool gone)
 		/* It may have joined or left a VRF. */
 		id = stt_conf_id(stt->net, &state->conf,
 				 rtnl_dereference(stt->fdb));
-		if (stt_tunnel_rename(sn, stt, &id, NULL))
+		tunnel = stt_tunnel_prepare(sn, stt, &id, NULL);
+		if (!IS_ERR(tunnel))
+			stt_tunnel_commit(sn, stt, tunnel);
+		else if (PTR_ERR(tunnel) == -EEXIST)
 			netdev_warn(stt->dev, "another device has this tunnel in the VRF of %s\n",
+				    lower->name);
+		else
+			netdev_warn(stt->dev, "cannot follow %s to its VRF\n",
 				    lower->name);
 	}
 	unregister_netdevice_many(&kill);
@@ -771,6 +817,7 @@ static int stt_dev_open(struct net_device *dev)
 {
 	struct stt_dev *stt = netdev_priv(dev);
 	struct net_device *lower = stt_xmit_lower(stt);
+	struct stt_group *group;
 
 	/*
 	 * LRO may join segments of different frames, which only ACK tells
@@ -778,12 +825,19 @@ static int stt_dev_open(struct net_device *dev)
 	 */
 	if (lower)
 		dev_disable_lro(lower);
-	return stt_group_join(stt);
+	group = stt_group_join(stt->net, &rtnl_dereference(stt->state)->conf);
+	if (IS_ERR(group))
+		return PTR_ERR(group);
+	stt->group = group;
+	return 0;
 }
 
 static int stt_dev_stop(struct net_device *dev)
 {
-	stt_group_leave(netdev_priv(dev));
+	struct stt_dev *stt = netdev_priv(dev);
+
+	stt_group_leave(stt->group);
+	stt->group = NULL;
 	return 0;
 }
 

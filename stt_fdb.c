@@ -710,16 +710,51 @@ void stt_fdb_restart_ageing(struct stt_dev *stt, unsigned int ageing)
 		schedule_delayed_work(&t->ageing, stt_age_interval(ageing));
 }
 
+static int stt_fdb_set_entry(struct stt_fdb_table *t,
+			     const struct stt_fdb_request *rq,
+			     enum stt_fdb_tell tell,
+			     struct netlink_ext_ack *extack)
+{
+	struct in6_addr from = in6addr_any;
+	struct stt_fdb *fdb;
+	int err = -ENOENT;
+
+	spin_lock_bh(&t->lock);
+	fdb = rhashtable_lookup_fast(&t->entries, &rq->id, stt_fdb_params);
+	if (fdb) {
+		from = stt_fdb_addr(t, fdb);
+		err = stt_fdb_update(t, fdb, rq, extack);
+	} else if (rq->nlflags & NLM_F_CREATE) {
+		err = stt_fdb_create(t, rq, &fdb) ?: 1;
+	}
+	if (err > 0) {
+		stt_fdb_notify(t->stt, fdb, stt_fdb_chosen(t, fdb, rq),
+			       RTM_NEWNEIGH, &from, tell);
+		err = 0;
+	}
+	spin_unlock_bh(&t->lock);
+	return err;
+}
+
 /**
  * stt_fdb_open() - give a device a forwarding database
  * @stt: the device, which has none yet
- * @remote: the device's own destination, or NULL
+ * @conf: the configuration that the device has or will have
+ * @remote: its own destination, unless that is ::
+ * @rq: first entry, or NULL
+ * @tell: who is told of that
+ * @extack: told what is wrong
  *
  * Context: process, RTNL held.
- * Return: 0 or -ENOMEM.
+ * Return: 0, or a negative error and nothing has changed: -ENOMEM, or what
+ * stt_fdb_set() returns.
  */
-int stt_fdb_open(struct stt_dev *stt, const struct stt_remote_id *remote)
+int stt_fdb_open(struct stt_dev *stt, const struct stt_conf *conf,
+		 const struct stt_remote_id *remote,
+		 const struct stt_fdb_request *rq, enum stt_fdb_tell tell,
+		 struct netlink_ext_ack *extack)
 {
+	struct stt_fdb *fdb, *next;
 	struct stt_fdb_table *t;
 	int err;
 
@@ -736,15 +771,26 @@ int stt_fdb_open(struct stt_dev *stt, const struct stt_remote_id *remote)
 	err = rhashtable_init(&t->remotes, &stt_remote_params);
 	if (err)
 		goto err_destroy_entries;
-	if (remote) {
+	if (!ipv6_addr_any(&remote->addr)) {
 		err = stt_fdb_change_default(t, NULL, remote);
 		if (err)
 			goto err_destroy_remotes;
 	}
+	if (rq) {
+		err = stt_fdb_set_entry(t, rq, tell, extack);
+		if (err)
+			goto err_remove;
+	}
 	rcu_assign_pointer(stt->fdb, t);
-	stt_fdb_restart_ageing(stt, rtnl_dereference(stt->state)->conf.ageing);
+	stt_fdb_restart_ageing(stt, conf->ageing);
 	return 0;
 
+err_remove:
+	/* It is the device's own destination, of which everyone was told. */
+	spin_lock_bh(&t->lock);
+	list_for_each_entry_safe(fdb, next, &t->list, list)
+		stt_fdb_remove(t, fdb, STT_TELL_ALL);
+	spin_unlock_bh(&t->lock);
 err_destroy_remotes:
 	rhashtable_destroy(&t->remotes);
 err_destroy_entries:
@@ -943,26 +989,7 @@ int stt_fdb_set_default(struct stt_dev *stt, const struct stt_remote_id *old,
 int stt_fdb_set(struct stt_dev *stt, const struct stt_fdb_request *rq,
 		enum stt_fdb_tell tell, struct netlink_ext_ack *extack)
 {
-	struct stt_fdb_table *t = rtnl_dereference(stt->fdb);
-	struct in6_addr from = in6addr_any;
-	struct stt_fdb *fdb;
-	int err = -ENOENT;
-
-	spin_lock_bh(&t->lock);
-	fdb = rhashtable_lookup_fast(&t->entries, &rq->id, stt_fdb_params);
-	if (fdb) {
-		from = stt_fdb_addr(t, fdb);
-		err = stt_fdb_update(t, fdb, rq, extack);
-	} else if (rq->nlflags & NLM_F_CREATE) {
-		err = stt_fdb_create(t, rq, &fdb) ?: 1;
-	}
-	if (err > 0) {
-		stt_fdb_notify(stt, fdb, stt_fdb_chosen(t, fdb, rq),
-			       RTM_NEWNEIGH, &from, tell);
-		err = 0;
-	}
-	spin_unlock_bh(&t->lock);
-	return err;
+	return stt_fdb_set_entry(rtnl_dereference(stt->fdb), rq, tell, extack);
 }
 
 /**

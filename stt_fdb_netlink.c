@@ -191,11 +191,7 @@ int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 		return -EINVAL;
 	}
 	rq.nlflags = nlflags;
-	err = stt_dev_go_multipoint(stt, extack);
-	if (err)
-		return err;
-
-	err = stt_fdb_set(stt, &rq, tell, extack);
+	err = stt_dev_set_fdb(stt, &rq, tell, extack);
 	if (notified)
 		*notified = true;
 	return err;

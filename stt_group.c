@@ -52,62 +52,57 @@ static int stt_group_change(const struct stt_group *group, bool join)
 }
 
 /**
- * stt_group_join() - become a member of the device's group, if it has one
- * @stt: the device
+ * stt_group_join() - become a member of the group that a device sends to
+ * @net: namespace of the underlay
+ * @conf: configuration of the device
  *
  * Context: process, RTNL held.
- * Return: 0 or a negative error.
+ * Return: the membership, NULL if there is no group, or ERR_PTR().
  */
-int stt_group_join(struct stt_dev *stt)
+struct stt_group *stt_group_join(struct net *net, const struct stt_conf *conf)
 {
-	const struct stt_conf *conf = &rtnl_dereference(stt->state)->conf;
 	struct stt_group *group;
 	int err;
 
 	if (!stt_addr_is_multicast(&conf->remote))
-		return 0;
+		return NULL;
 	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
 	if (!group)
-		return -ENOMEM;
+		return ERR_PTR(-ENOMEM);
 	group->addr = conf->remote;
 	group->link = conf->link;
 	/* Membership is a matter of sockets; this one has no other purpose. */
-	err = sock_create_kern(stt->net,
-			       stt_addr_is_v4(&conf->remote) ? AF_INET :
-							       AF_INET6,
+	err = sock_create_kern(net, stt_addr_is_v4(&conf->remote) ?
+				    AF_INET : AF_INET6,
 			       SOCK_DGRAM, IPPROTO_UDP, &group->sock);
 	if (err)
 		goto err_free;
 	err = stt_group_change(group, true);
 	if (err)
 		goto err_release;
-	stt->group = group;
-	return 0;
+	return group;
 
 err_release:
 	sock_release(group->sock);
 err_free:
 	kfree(group);
-	return err;
+	return ERR_PTR(err);
 }
 
 /**
- * stt_group_leave() - give up what stt_group_join() did
- * @stt: the device
+ * stt_group_leave() - give up what stt_group_join() has returned
+ * @group: the membership or NULL
  *
  * Context: process, RTNL held.
  */
-void stt_group_leave(struct stt_dev *stt)
+void stt_group_leave(struct stt_group *group)
 {
-	struct stt_group *group = stt->group;
-
 	if (!group)
 		return;
 	/* Closing would end the membership too, but take RTNL for it. */
 	WARN_ON_ONCE(stt_group_change(group, false));
 	sock_release(group->sock);
 	kfree(group);
-	stt->group = NULL;
 }
 
 /**

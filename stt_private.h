@@ -362,6 +362,43 @@ struct stt_state {
  */
 #define STT_GFP_ENTRY	(GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT)
 
+/**
+ * struct stt_fdb_id - what an entry is found by
+ * @key: Context ID
+ * @mac: MAC address
+ * @pad: zero
+ */
+struct stt_fdb_id {
+	u64	key;
+	u8	mac[ETH_ALEN];
+	u16	pad;
+};
+
+/**
+ * struct stt_fdb_request - what an entry shall be
+ * @id: what it is found by
+ * @remote: destination
+ * @state: NUD_*
+ * @nlflags: NLM_F_* of the command
+ * @flags: NTF_*
+ * @has_dst: @remote was named
+ */
+struct stt_fdb_request {
+	struct stt_fdb_id	id;
+	struct stt_remote_id	remote;
+	u16			state;
+	u16			nlflags;
+	u8			flags;
+	bool			has_dst;
+};
+
+/* Who is told of a change. */
+enum stt_fdb_tell {
+	STT_TELL_NOBODY,
+	STT_TELL_EVENTS,	/* but not neighbour listeners: the core does */
+	STT_TELL_ALL,
+};
+
 struct stt_fdb_table;
 struct stt_group;
 struct stt_tunnel;
@@ -505,7 +542,8 @@ void stt_dev_lower_changed(struct net_device *lower, bool gone);
  */
 void stt_dev_drop(struct stt_dev *stt, struct sk_buff *skb, int cause);
 void stt_dev_count_drop(struct stt_dev *stt, int cause);
-int stt_dev_go_multipoint(struct stt_dev *stt, struct netlink_ext_ack *extack);
+int stt_dev_set_fdb(struct stt_dev *stt, const struct stt_fdb_request *rq,
+		    enum stt_fdb_tell tell, struct netlink_ext_ack *extack);
 
 /* stt_event.c */
 
@@ -553,18 +591,6 @@ void stt_event_flush(const struct stt_dev *stt,
 
 /* stt_fdb.c */
 
-/**
- * struct stt_fdb_id - what an entry is found by
- * @key: Context ID
- * @mac: MAC address
- * @pad: zero
- */
-struct stt_fdb_id {
-	u64	key;
-	u8	mac[ETH_ALEN];
-	u16	pad;
-};
-
 static inline struct stt_fdb_id stt_fdb_id(const u8 *mac, u64 key)
 {
 	struct stt_fdb_id id = { .key = key };
@@ -572,31 +598,6 @@ static inline struct stt_fdb_id stt_fdb_id(const u8 *mac, u64 key)
 	ether_addr_copy(id.mac, mac);
 	return id;
 }
-
-/**
- * struct stt_fdb_request - what an entry shall be
- * @id: what it is found by
- * @remote: destination
- * @state: NUD_*
- * @nlflags: NLM_F_* of the command
- * @flags: NTF_*
- * @has_dst: @remote was named
- */
-struct stt_fdb_request {
-	struct stt_fdb_id	id;
-	struct stt_remote_id	remote;
-	u16			state;
-	u16			nlflags;
-	u8			flags;
-	bool			has_dst;
-};
-
-/* Who is told of a change. */
-enum stt_fdb_tell {
-	STT_TELL_NOBODY,
-	STT_TELL_EVENTS,	/* but not neighbour listeners: the core does */
-	STT_TELL_ALL,
-};
 
 /**
  * struct stt_fdb_filter - which entries to flush
@@ -624,7 +625,10 @@ struct stt_fdb_filter {
 	u8		flags;
 };
 
-int stt_fdb_open(struct stt_dev *stt, const struct stt_remote_id *remote);
+int stt_fdb_open(struct stt_dev *stt, const struct stt_conf *conf,
+		 const struct stt_remote_id *remote,
+		 const struct stt_fdb_request *rq, enum stt_fdb_tell tell,
+		 struct netlink_ext_ack *extack);
 void stt_fdb_clear(struct stt_dev *stt);
 void stt_fdb_free(struct stt_dev *stt);
 void stt_fdb_restart_ageing(struct stt_dev *stt, unsigned int ageing);
@@ -670,8 +674,8 @@ int stt_fdb_get(struct sk_buff *skb, struct nlattr *tb[],
 
 /* stt_group.c */
 
-int stt_group_join(struct stt_dev *stt);
-void stt_group_leave(struct stt_dev *stt);
+struct stt_group *stt_group_join(struct net *net, const struct stt_conf *conf);
+void stt_group_leave(struct stt_group *group);
 bool stt_group_is_own(struct stt_net *sn, const struct stt_frame_id *frame);
 
 /* stt_netlink.c */
