@@ -8,6 +8,7 @@ kmemleak=/sys/kernel/debug/kmemleak
 # What was reported so far is not ours.
 leaks_begin()
 {
+	echo "stt-leaks: $$ begin" >/dev/kmsg
 	[ -w $kmemleak ] || return 0
 	echo scan >$kmemleak
 	echo clear >$kmemleak
@@ -25,10 +26,14 @@ leaks_none()
 	! grep -q . $kmemleak
 }
 
-# Fails if the kernel complained since it started.
+# Fails if the kernel complained since leaks_begin.
 kernel_silent()
 {
-	! dmesg | without_foreign_races | grep -E -m 3 -A 40 "$splat"
+	! dmesg | awk -v mark="stt-leaks: $$ begin" '
+		index($0, mark) { n = 0; next }
+		{ line[n++] = $0 }
+		END { for (i = 0; i < n; i++) print line[i] }' |
+		without_foreign_races | grep -E -m 3 -A 40 "$splat"
 }
 
 # Fails if the kernel switched one of its checks off, as it does when it finds
@@ -47,4 +52,36 @@ module_gone()
 	! grep stt_ /proc/slabinfo || return 1
 	[ ! -e /proc/net/stt ] || { echo "/proc/net/stt"; return 1; }
 	! grep -w stt /proc/kallsyms | head -n 3 | grep . || return 1
+}
+
+# reasm_empty NS: fails if incomplete frames are held.
+reasm_empty()
+{
+	in_ns "$1" grep -x "reasm_mem 0" /proc/net/stt
+}
+
+# namespaces_end NAMESPACE...: removes these, and waits until none is left.
+namespaces_end()
+{
+	namespaces=("$@")
+	ns_cleanup
+	busywait 30 no_netns
+}
+
+no_netns()
+{
+	! ip netns list | grep .
+}
+
+# Unloads the module, once nothing uses it any more.
+module_unloads()
+{
+	busywait 30 unused
+	rmmod stt
+	module_gone
+}
+
+unused()
+{
+	[ "$(cat /sys/module/stt/refcnt)" = 0 ]
 }

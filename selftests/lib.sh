@@ -313,3 +313,13 @@ stt_load()
 	done
 	insmod "$file"
 }
+
+# programs DIR: sets bin to where the programs of fuzz/Makefile are: in
+# STT_BIN_DIR, or else they are built in DIR, or all is skipped.
+programs()
+{
+	bin=${STT_BIN_DIR:-$1}
+	[ -z "${STT_BIN_DIR:-}" ] || return 0
+	require gcc make
+	make -s -C "$selftests/fuzz" O="$1" || skip "no compiler"
+}
