@@ -5,9 +5,12 @@
 # removes something goes on at once, on all CPUs, with traffic and incomplete
 # frames.  Afterwards nothing may be left.
 #
-# Environment: DURATION in seconds (60), SEED (random, printed)
+# Usage: torture.sh [SECONDS]	how long (60, or DURATION)
 #
-# Needs gcc.  As root; unloads and loads the module.
+# Environment: SEED (random, printed)
+#
+# Needs gcc, or in $STT_BIN_DIR what fuzz/Makefile builds.  As root; unloads
+# and loads the module.
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=selftests/lib.sh
 . "$here/lib.sh"
@@ -16,7 +19,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=selftests/leaks.sh
 . "$here/leaks.sh"
 
-duration=${DURATION:-60}
+duration=${1:-${DURATION:-60}}
 seed=${SEED:-$RANDOM}
 work=$(mktemp -d)
 names=7
@@ -127,8 +130,48 @@ churn_fragments()
 
 	mac=$(in_ns "$hv" cat /sys/class/net/under0/address)
 	read -ra ends <<<"$(pick "10.0.0.2 10.0.0.1" "fd00::2 fd00::1")"
-	in_ns "$far" "$work/segflood" -r 2000 -n 1000 -s 50 -R $((RANDOM + 1)) \
+	in_ns "$far" "$bin/segflood" -r 2000 -n 1000 -s 50 -R $((RANDOM + 1)) \
 		under0 "$mac" "${ends[@]}" "$(pick first last oneid unknown)"
+}
+
+# Entries of devices that come and go, and of the one that carries traffic.
+churn_fdb()
+{
+	local i mac dev
+
+	for ((i = 0; i < 20; i++)); do
+		mac=02:00:00:00:00:0$((RANDOM % 10))
+		dev=$(pick stt0 "t1.$((RANDOM % names))" \
+			   "t2.$((RANDOM % names))")
+		case $((RANDOM % 6)) in
+		0|1) echo "fdb replace $mac dev $dev" \
+			"dst 10.0.0.$((RANDOM % 5))" ;;
+		2) echo "fdb append 00:00:00:00:00:00 dev $dev" \
+			"dst $(pick 10.0.0.2 10.0.0.9 fd00::2)" ;;
+		3) echo "fdb del $mac dev $dev" ;;
+		4) echo "fdb del 00:00:00:00:00:00 dev $dev dst 10.0.0.9" ;;
+		5) echo "fdb flush dev $dev" ;;
+		esac
+	done >"$work/fdb"
+	bridge -n "$hv" -force -batch "$work/fdb"
+	bridge -n "$hv" fdb show
+	ip -n "$hv" link set stt0 type stt "$(pick learning nolearning)" \
+		ageing "$(pick 0 1 300)"
+}
+
+# Features and MTU of devices that may be gone by then.
+churn_features()
+{
+	local dev i
+
+	for ((i = 0; i < 6; i++)); do
+		dev=t$(pick 1 2).$((RANDOM % names))
+		in_ns "$hv" ethtool -K "$dev" "$(pick gso tso tx sg gro rx \
+			rxvlan txvlan)" "$(pick on off)"
+		ip -n "$hv" link set "$dev" mtu $((68 + RANDOM * 2))
+		ip -n "$hv" link set "$dev" address \
+			"02:00:00:00:01:0$((RANDOM % 10))"
+	done
 }
 
 # The tunnel that carries traffic between hv and far.
@@ -193,7 +236,8 @@ everything_at_once()
 	iperf_server "$hv"
 	for args in "links.1 churn_links 1" "links.2 churn_links 2" \
 		    "lower churn_lower 1" "netns churn_netns 1" \
-		    "underlay churn_underlay" "fragments churn_fragments" \
+		    "underlay churn_underlay" "fdb churn_fdb" \
+		    "features churn_features" "fragments churn_fragments" \
 		    "traffic churn_traffic" "readers churn_readers" \
 		    "module churn_module"; do
 		# shellcheck disable=SC2086
@@ -213,11 +257,6 @@ all_done()
 	[ "$(wc -l <"$rounds")" -eq "$1" ]
 }
 
-reasm_empty()
-{
-	in_ns "$1" grep -x "reasm_mem 0" /proc/net/stt
-}
-
 incomplete_frames_expire()
 {
 	# shellcheck disable=SC2119
@@ -226,28 +265,9 @@ incomplete_frames_expire()
 	busywait 20 reasm_empty "$far"
 }
 
-namespaces_end()
+all_namespaces_end()
 {
-	namespaces=("$hv" "$far")
-	ns_cleanup
-	busywait 30 no_netns
-}
-
-no_netns()
-{
-	! ip netns list | grep .
-}
-
-module_unloads()
-{
-	busywait 30 unused
-	rmmod stt
-	module_gone
-}
-
-unused()
-{
-	[ "$(cat /sys/module/stt/refcnt)" = 0 ]
+	namespaces_end "$hv" "$far"
 }
 
 # Without hooks TCP is alone: it refuses a connection, and serves one.
@@ -263,8 +283,8 @@ port_is_free()
 }
 
 [ "$(id -u)" = 0 ] || skip "needs root"
-require gcc ip iperf3 ethtool
-gcc -O2 -o "$work/segflood" "$here/segflood.c" || skip "no compiler"
+require ip iperf3 ethtool
+programs "$work"
 # shellcheck disable=SC2119
 stt_load || exit 1
 echo "# seed $seed, $duration s"
@@ -285,10 +305,10 @@ for n in 1 2; do
 done
 leaks_begin
 
-run_tests everything_at_once incomplete_frames_expire namespaces_end \
+run_tests everything_at_once incomplete_frames_expire all_namespaces_end \
 	module_unloads port_is_free kernel_silent checks_enabled leaks_none
 rc=$?
 # Gone already, unless the test that ends them failed.
-! no_netns || namespaces=()
+! no_netns >/dev/null || namespaces=()
 rm -rf "$work"
 exit $rc
