@@ -417,6 +417,7 @@ static void stt_dev_free(struct net_device *dev)
 	struct stt_state *state = rcu_dereference_protected(stt->state, true);
 
 	stt_fdb_free(stt);
+	stt_routes_free(stt->routes);
 	call_rcu(&state->rcu, stt_state_free);
 }
 
@@ -586,10 +587,16 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 	err = stt_tunnel_check(sn, &stt->id, extack);
 	if (err)
 		goto err_free_state;
+	if (conf->external) {
+		err = -ENOMEM;
+		stt->routes = stt_routes_new();
+		if (!stt->routes)
+			goto err_free_state;
+	}
 	stt->port = stt_port_get(sn, conf->port, extack);
 	if (IS_ERR(stt->port)) {
 		err = PTR_ERR(stt->port);
-		goto err_free_state;
+		goto err_free_routes;
 	}
 	err = stt_peer_get(sn, &conf->remote);
 	if (err)
@@ -597,7 +604,7 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 	err = register_netdevice(dev);
 	/* If it was a notifier that refused, stt_dev_uninit() has run. */
 	if (err && dev->reg_state != NETREG_UNINITIALIZED)
-		goto err_free_state;
+		goto err_free_routes;
 	if (err)
 		goto err_put_peer;
 	/* Not before, for register_netdevice() would run it when it fails. */
@@ -625,6 +632,8 @@ err_put_peer:
 	stt_peer_put(sn, &conf->remote);
 err_put_port:
 	stt_port_put(sn, stt->port);
+err_free_routes:
+	stt_routes_free(stt->routes);
 err_free_state:
 	RCU_INIT_POINTER(stt->state, NULL);
 	call_rcu(&state->rcu, stt_state_free);
@@ -743,6 +752,7 @@ void stt_dev_del(struct net_device *dev, struct list_head *head)
 static void stt_dev_reset_routes(struct stt_dev *stt)
 {
 	dst_cache_reset(&rtnl_dereference(stt->state)->remote.cache);
+	WRITE_ONCE(stt->route_epoch, stt->route_epoch + 1);
 	stt_fdb_reset_routes(stt);
 }
 

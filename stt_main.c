@@ -218,9 +218,12 @@ static int __init stt_module_init(void)
 	err = stt_reasm_selftest() ?: stt_frame_selftest();
 	if (err)
 		goto err_cache_exit;
-	err = register_pernet_subsys(&stt_net_ops);
+	err = stt_metadata_init();
 	if (err)
 		goto err_cache_exit;
+	err = register_pernet_subsys(&stt_net_ops);
+	if (err)
+		goto err_metadata_exit;
 	err = stt_genl_init();
 	if (err)
 		goto err_unregister_pernet;
@@ -238,6 +241,8 @@ err_genl_exit:
 	stt_genl_exit();
 err_unregister_pernet:
 	unregister_pernet_subsys(&stt_net_ops);
+err_metadata_exit:
+	stt_metadata_exit();
 err_cache_exit:
 	stt_reasm_cache_exit();
 	return err;
@@ -251,6 +256,7 @@ static void __exit stt_module_exit(void)
 	unregister_pernet_subsys(&stt_net_ops);
 	/* Configurations may still wait to be freed by our callback. */
 	rcu_barrier();
+	stt_metadata_exit();
 	stt_reasm_cache_exit();
 }
 

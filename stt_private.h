@@ -401,6 +401,7 @@ enum stt_fdb_tell {
 
 struct stt_fdb_table;
 struct stt_group;
+struct stt_routes;
 struct stt_tunnel;
 
 /**
@@ -410,6 +411,8 @@ struct stt_tunnel;
  * @net: namespace of the underlay
  * @dev: the device
  * @port: port in use
+ * @routes: routes for metadata that cannot keep them, NULL unless external
+ * @route_epoch: counts up when they are to be forgotten
  * @cells: defers received frames to NAPI, which also merges them again
  * @id: identity, under RTNL
  * @tunnel: its place in the table of tunnels, under RTNL; NULL if it has none
@@ -424,6 +427,8 @@ struct stt_dev {
 	struct net		*net;
 	struct net_device	*dev;
 	struct stt_port		*port;
+	struct stt_routes __percpu *routes;
+	u32			route_epoch;
 	struct gro_cells	cells;
 	/* cold */
 	struct stt_tunnel_id	id;
@@ -713,6 +718,42 @@ void stt_xmit_init(void);
 netdev_tx_t stt_xmit(struct sk_buff *skb, struct net_device *dev);
 int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb);
 struct net_device *stt_xmit_lower(struct stt_dev *stt);
+
+/* stt_route.c */
+
+/**
+ * struct stt_route_id - what a route depends on
+ * @daddr: destination
+ * @saddr: source address asked for, :: for any
+ * @flow: DSCP and flow label
+ * @oif: underlay device, 0 for any
+ * @epoch: of the device's routes
+ * @pad: zero
+ */
+struct stt_route_id {
+	struct in6_addr	daddr;
+	struct in6_addr	saddr;
+	__be32		flow;
+	int		oif;
+	u32		epoch;
+	u32		pad;
+};
+
+struct stt_routes __percpu *stt_routes_new(void);
+void stt_routes_free(struct stt_routes __percpu *routes);
+struct dst_entry *stt_routes_get(struct stt_routes __percpu *routes,
+				 const struct stt_route_id *id,
+				 struct in6_addr *saddr);
+void stt_routes_set(struct stt_routes __percpu *routes,
+		    const struct stt_route_id *id, struct dst_entry *dst,
+		    const struct in6_addr *saddr);
+
+/* stt_metadata.c */
+
+int stt_metadata_init(void);
+void stt_metadata_exit(void);
+int stt_metadata_set(struct sk_buff *skb, __be64 tun_id, __be64 key,
+		     const struct stt_segment *seg);
 
 /* stt_recv.c */
 

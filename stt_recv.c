@@ -7,7 +7,6 @@
 #include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <net/dsfield.h>
-#include <net/dst_metadata.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
 #include <net/ip6_checksum.h>
@@ -204,44 +203,10 @@ static int stt_recv_dsfield(struct sk_buff *skb, u8 outer, bool dscp)
 	       0 : STT_XSTATS_RX_ECN;
 }
 
-/* Metadata of a frame for an external device. */
-static int stt_recv_set_metadata(struct sk_buff *skb, const struct stthdr *hdr,
-				 const struct stt_segment *seg)
-{
-	const struct stt_frame_id *frame = &seg->frame;
-	struct ip_tunnel_info *info;
-	struct metadata_dst *dst;
-
-	/* One for each frame: whoever looks at it may keep it. */
-	dst = metadata_dst_alloc(0, METADATA_IP_TUNNEL, GFP_ATOMIC);
-	if (!dst)
-		return -ENOMEM;
-	skb_dst_set(skb, &dst->dst);
-	info = &dst->u.tun_info;
-	if (stt_addr_is_v4(&frame->saddr)) {
-		info->key.u.ipv4.src = stt_addr_v4(&frame->saddr);
-		info->key.u.ipv4.dst = stt_addr_v4(&frame->daddr);
-	} else {
-		info->mode = IP_TUNNEL_INFO_IPV6;
-		info->key.u.ipv6.src = frame->saddr;
-		info->key.u.ipv6.dst = frame->daddr;
-		info->key.label = seg->label;
-	}
-	stt_compat_tun_set_rx_flags(&info->key);
-	info->key.tun_id = hdr->key;
-	info->key.tos = seg->dsfield;
-	info->key.ttl = seg->ttl;
-	info->key.tp_src = frame->sport;
-	info->key.tp_dst = frame->dport;
-	return 0;
-}
-
 /* Context ID as the users of an external device with a keybase see it. */
-static void stt_recv_strip_keybase(const struct stt_conf *conf,
-				   struct stthdr *hdr)
+static __be64 stt_recv_visible_key(const struct stt_conf *conf, __be64 key)
 {
-	if (conf->keybase)
-		hdr->key &= cpu_to_be64(U32_MAX);
+	return conf->keybase ? key & cpu_to_be64(U32_MAX) : key;
 }
 
 static int stt_fault_cause(enum stt_frame_fault fault)
@@ -284,11 +249,13 @@ static void stt_recv_up(struct stt_dev *stt, struct sk_buff *skb)
 
 /* Decapsulate a whole frame and hand it to its device. */
 static void stt_recv_deliver(struct stt_dev *stt, struct sk_buff *skb,
-			     struct stthdr *hdr, const struct stt_segment *seg)
+			     const struct stthdr *hdr,
+			     const struct stt_segment *seg)
 {
 	const struct stt_conf *conf = &rcu_dereference(stt->state)->conf;
 	struct net_device *dev = stt->dev;
 	enum stt_frame_fault fault;
+	__be64 key;
 	int cause;
 
 	cause = STT_XSTATS_RX_DOWN;
@@ -326,14 +293,12 @@ static void stt_recv_deliver(struct stt_dev *stt, struct sk_buff *skb,
 	if (unlikely(cause))
 		goto drop;
 	cause = STT_XSTATS_RX_NO_MEM;
-	if (conf->external) {
-		stt_recv_strip_keybase(conf, hdr);
-		if (stt_recv_set_metadata(skb, hdr, seg))
-			goto drop;
-	}
+	key = stt_recv_visible_key(conf, hdr->key);
+	if (conf->external && stt_metadata_set(skb, key, hdr->key, seg))
+		goto drop;
 	if (conf->learning)
 		stt_fdb_learn(stt, conf, eth_hdr(skb)->h_source,
-			      be64_to_cpu(hdr->key), &seg->frame.saddr,
+			      be64_to_cpu(key), &seg->frame.saddr,
 			      seg->ifindex);
 
 	dev_sw_netstats_rx_add(dev, skb->len);

@@ -79,6 +79,7 @@ void __init stt_xmit_init(void)
  * struct stt_path - the way of one frame through the underlay
  * @dst: route, a reference
  * @cache: where the route may come from and go to, or NULL
+ * @routes: the same for metadata without @cache, or NULL
  * @saddr: outer source, :: for the route's
  * @daddr: outer destination
  * @key: Context ID
@@ -93,6 +94,7 @@ void __init stt_xmit_init(void)
 struct stt_path {
 	struct dst_entry	*dst;
 	struct dst_cache	*cache;
+	struct stt_routes __percpu *routes;
 	struct in6_addr		saddr;
 	struct in6_addr		daddr;
 	u64			key;
@@ -173,13 +175,40 @@ static int stt_route_v6(struct stt_dev *stt, u32 mark, struct stt_path *path)
 	return 0;
 }
 
+/* Ask the device's own routes before the stack. */
+static int stt_route_known(struct stt_dev *stt, struct stt_path *path)
+{
+	struct stt_route_id id = {
+		.daddr = path->daddr,
+		.saddr = path->saddr,
+		.flow = ip6_make_flowinfo(path->tos & ~INET_ECN_MASK,
+					  path->label),
+		.oif = path->oif,
+		.epoch = READ_ONCE(stt->route_epoch),
+	};
+	int err;
+
+	path->dst = stt_routes_get(path->routes, &id, &path->saddr);
+	if (path->dst)
+		return 0;
+	err = stt_path_is_v4(path) ? stt_route_v4(stt, 0, path) :
+				     stt_route_v6(stt, 0, path);
+	if (!err)
+		stt_routes_set(path->routes, &id, path->dst, &path->saddr);
+	return err;
+}
+
 /* Find the route; on success @path holds a reference to it. */
 static int stt_route(struct stt_dev *stt, u32 mark, struct stt_path *path)
 {
 	int err;
 
-	err = stt_path_is_v4(path) ? stt_route_v4(stt, mark, path) :
-				     stt_route_v6(stt, mark, path);
+	if (path->routes)
+		err = stt_route_known(stt, path);
+	else if (stt_path_is_v4(path))
+		err = stt_route_v4(stt, mark, path);
+	else
+		err = stt_route_v6(stt, mark, path);
 	if (err)
 		return err;
 	if (unlikely(path->dst->dev == stt->dev)) {
@@ -222,6 +251,7 @@ static void stt_path_plan(struct stt_dev *stt, const struct stt_conf *conf,
 {
 	const struct iphdr *inner = ip_hdr(skb);
 
+	path->routes = NULL;
 	path->saddr = conf->local;
 	path->oif = conf->link;
 	path->label = conf->label;
@@ -253,14 +283,22 @@ static void stt_path_set_remote(const struct stt_conf *conf,
 		path->key |= conf->key;
 }
 
-/* Follow the metadata of a packet; false if they lead nowhere. */
-static bool stt_path_set_metadata(const struct stt_conf *conf,
-				  struct sk_buff *skb,
-				  struct ip_tunnel_info *info,
-				  struct stt_path *path)
+/*
+ * The Context ID is tun_id, or a tunnel option with all of its bits: eBPF can
+ * set no more than the lower half of tun_id. False if there is none.
+ */
+static bool stt_path_set_key(const struct stt_conf *conf,
+			     const struct ip_tunnel_info *info,
+			     struct stt_path *path)
 {
 	const struct ip_tunnel_key *key = &info->key;
+	__be64 full;
 
+	if (info->options_len == sizeof(full) && stt_compat_tun_has_opt(key)) {
+		ip_tunnel_info_opts_get(&full, info);
+		path->key = be64_to_cpu(full);
+		return !conf->keybase || !((path->key ^ conf->key) >> 32);
+	}
 	if (!key->tun_id && !stt_compat_tun_has_key(key))
 		return false;
 	path->key = be64_to_cpu(key->tun_id);
@@ -269,6 +307,35 @@ static bool stt_path_set_metadata(const struct stt_conf *conf,
 			return false;
 		path->key |= conf->key;
 	}
+	return true;
+}
+
+/* Metadata forbid to keep the route, have a cache for it, or have none. */
+static void stt_path_set_cache(struct stt_dev *stt, const struct sk_buff *skb,
+			       struct ip_tunnel_info *info,
+			       struct stt_path *path)
+{
+	path->cache = NULL;
+	path->routes = NULL;
+	if (!ip_tunnel_dst_cache_usable(skb, info))
+		return;
+	if (info->dst_cache.cache)
+		path->cache = &info->dst_cache;
+	else
+		path->routes = stt->routes;
+}
+
+/* Follow the metadata of a packet; false if they lead nowhere. */
+static bool stt_path_set_metadata(struct stt_dev *stt,
+				  const struct stt_conf *conf,
+				  struct sk_buff *skb,
+				  struct ip_tunnel_info *info,
+				  struct stt_path *path)
+{
+	const struct ip_tunnel_key *key = &info->key;
+
+	if (!stt_path_set_key(conf, info, path))
+		return false;
 	if (ip_tunnel_info_af(info) == AF_INET) {
 		if (!key->u.ipv4.dst)
 			return false;
@@ -289,8 +356,7 @@ static bool stt_path_set_metadata(const struct stt_conf *conf,
 	path->ttl = key->ttl;
 	path->tos = stt_ecn_encap(key->tos, skb);
 	path->df = stt_compat_tun_has_df(key) ? htons(IP_DF) : 0;
-	path->cache = ip_tunnel_dst_cache_usable(skb, info) ? &info->dst_cache :
-							      NULL;
+	stt_path_set_cache(stt, skb, info, path);
 	return ipv6_addr_any(&path->saddr) ||
 	       stt_addr_is_v4(&path->saddr) == stt_path_is_v4(path);
 }
@@ -500,7 +566,7 @@ static void stt_xmit_external(struct stt_dev *stt, const struct stt_conf *conf,
 			stt_dev_drop(stt, skb, STT_XSTATS_TX_NO_REMOTE);
 		return;
 	}
-	if (unlikely(!stt_path_set_metadata(conf, skb, info, path))) {
+	if (unlikely(!stt_path_set_metadata(stt, conf, skb, info, path))) {
 		stt_dev_drop(stt, skb, STT_XSTATS_TX_NO_METADATA);
 		return;
 	}
@@ -564,7 +630,7 @@ int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb)
 	path.oif = conf->link;
 	path.sport = udp_flow_src_port(stt->net, skb, conf->sport_min,
 				       conf->sport_max + 1, true);
-	if (!stt_path_set_metadata(conf, skb, info, &path))
+	if (!stt_path_set_metadata(stt, conf, skb, info, &path))
 		goto unlock;
 	err = stt_route(stt, skb->mark, &path);
 	if (err)
