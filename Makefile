@@ -90,6 +90,8 @@ guest-check:
 guest-shell: module tools
 	@selftests/vm/run -i $(GUEST) selftests/run-suite --shell
 
+BENCHDIR = $(CACHE)/bench/last
+
 # BENCH="--peer stt,vxlan --profile" chooses what; see bench/run --help.
 bench:
 	@selftests/vm/setup build vm tests
@@ -99,6 +101,12 @@ bench:
 bench-quick:
 	@selftests/vm/setup build vm tests
 	@BUILD=$(BUILD) bench/run --quick $(BENCH)
+
+# The table and the chart of Documentation/benchmark.rst.
+bench-docs: bench
+	@bench/run --report $(BENCH) >Documentation/benchmark.txt
+	@cp $(BENCHDIR)/results.json Documentation/benchmark.json
+	@bench/chart $(BENCHDIR)/results.json Documentation/benchmark.svg
 
 # Throughput in real time, in User Mode Linux.
 bench-wallclock:
@@ -156,6 +164,7 @@ help:
 	@echo 'make bench         measure stt and other tunnels, in a virtual machine;'
 	@echo '                   BENCH="..." chooses what, see bench/run --help'
 	@echo 'make bench-quick   the cases that matter most, in less than 5 minutes'
+	@echo 'make bench-docs    all of it, into Documentation/benchmark.*'
 	@echo 'make bench-wallclock   throughput in real time, in User Mode Linux'
 	@echo 'make bench-compare these for two revisions, OLD=HEAD NEW=. (this tree)'
 	@echo 'make lint          style checks alone'
@@ -167,6 +176,6 @@ help:
 	@echo 'KVER= or KDIR= chooses another kernel to build for'
 
 .PHONY: all modules module debug coverage-module tools sparse demo check \
-	check-full shell bench bench-quick bench-compare bench-wallclock lint \
-	install uninstall dkms-install clean help guest-demo guest-check \
-	guest-shell guest-lint
+	check-full shell bench bench-quick bench-compare bench-docs \
+	bench-wallclock lint install uninstall dkms-install clean help \
+	guest-demo guest-check guest-shell guest-lint
