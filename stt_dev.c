@@ -42,36 +42,52 @@
  * @name: in "ethtool -S"
  * @reason: for the drop monitor
  * @stat: offset of the counter of &struct net_device_stats it adds to
+ * @total: offset of the counter that includes @stat; 0 if there is none
  */
 struct stt_drop_info {
 	char			name[ETH_GSTRING_LEN];
 	enum skb_drop_reason	reason;
 	unsigned int		stat;
+	unsigned int		total;
 };
+
+#define STT_STAT(_stat)	offsetof(struct net_device, stats.__ ## _stat)
 
 #define STT_DROP(_cause, _name, _reason, _stat)				\
 	[STT_XSTATS_ ## _cause] = {					\
 		.name = _name,						\
 		.reason = SKB_DROP_REASON_ ## _reason,			\
-		.stat = offsetof(struct net_device, stats.__ ## _stat),	\
+		.stat = STT_STAT(_stat),				\
+	}
+
+/* An error of a kind that has a counter of its own. */
+#define STT_DROP_KIND(_cause, _name, _reason, _stat, _total)		\
+	[STT_XSTATS_ ## _cause] = {					\
+		.name = _name,						\
+		.reason = SKB_DROP_REASON_ ## _reason,			\
+		.stat = STT_STAT(_stat),				\
+		.total = STT_STAT(_total),				\
 	}
 
 static const struct stt_drop_info stt_drops[__STT_XSTATS_MAX] = {
-	STT_DROP(TX_NO_ROUTE, "tx_no_route", IP_OUTNOROUTES,
-		 tx_carrier_errors),
-	STT_DROP(TX_LOOP, "tx_loop", NOT_SPECIFIED, collisions),
+	STT_DROP_KIND(TX_NO_ROUTE, "tx_no_route", IP_OUTNOROUTES,
+		      tx_carrier_errors, tx_errors),
+	STT_DROP_KIND(TX_LOOP, "tx_loop", NOT_SPECIFIED, collisions,
+		      tx_errors),
 	STT_DROP(TX_TOO_LONG, "tx_too_long", PKT_TOO_BIG, tx_errors),
 	STT_DROP(TX_BAD_INNER, "tx_bad_inner", HDR_TRUNC, tx_errors),
 	STT_DROP(TX_NO_REMOTE, "tx_no_remote", NO_TX_TARGET, tx_dropped),
 	STT_DROP(TX_NO_MEM, "tx_no_mem", NOMEM, tx_dropped),
 	STT_DROP(TX_NO_METADATA, "tx_no_metadata", TUNNEL_TXINFO, tx_dropped),
 	STT_DROP(RX_DOWN, "rx_down", DEV_READY, rx_dropped),
-	STT_DROP(RX_SHORT, "rx_short", HDR_TRUNC, rx_length_errors),
+	STT_DROP_KIND(RX_SHORT, "rx_short", HDR_TRUNC, rx_length_errors,
+		      rx_errors),
 	STT_DROP(RX_BAD_FLAGS, "rx_bad_flags", NOT_SPECIFIED, rx_errors),
 	STT_DROP(RX_BAD_OFFLOAD, "rx_bad_offload", NOT_SPECIFIED, rx_errors),
 	STT_DROP(RX_BAD_MSS, "rx_bad_mss", NOT_SPECIFIED, rx_errors),
 	STT_DROP(RX_BAD_MAC, "rx_bad_mac", MAC_INVALID_SOURCE, rx_errors),
-	STT_DROP(RX_ECN, "rx_ecn", IP_TUNNEL_ECN, rx_frame_errors),
+	STT_DROP_KIND(RX_ECN, "rx_ecn", IP_TUNNEL_ECN, rx_frame_errors,
+		      rx_errors),
 	STT_DROP(RX_NO_MEM, "rx_no_mem", NOMEM, rx_dropped),
 };
 
@@ -82,9 +98,13 @@ static const struct stt_drop_info stt_drops[__STT_XSTATS_MAX] = {
  */
 void stt_dev_count_drop(struct stt_dev *stt, int cause)
 {
+	const struct stt_drop_info *info = &stt_drops[cause];
+	u8 *dev = (u8 *)stt->dev;
+
 	atomic_long_inc(&stt->drops[cause]);
-	atomic_long_inc((atomic_long_t *)((u8 *)stt->dev +
-					  stt_drops[cause].stat));
+	atomic_long_inc((atomic_long_t *)(dev + info->stat));
+	if (info->total)
+		atomic_long_inc((atomic_long_t *)(dev + info->total));
 }
 
 /**
