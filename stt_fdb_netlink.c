@@ -110,8 +110,12 @@ static int stt_fdb_check_family(const struct stt_conf *conf,
 	return 0;
 }
 
+/*
+ * A command that is for the bridge, too ("master self") may name a VLAN, which
+ * is the bridge's: here all VLANs of an address are behind the same remote.
+ */
 static int stt_fdb_parse(struct stt_dev *stt, const struct ndmsg *ndm,
-			 struct nlattr *tb[], const u8 *mac, u16 vid,
+			 struct nlattr *tb[], const u8 *mac,
 			 struct stt_fdb_request *rq,
 			 struct netlink_ext_ack *extack)
 {
@@ -119,11 +123,6 @@ static int stt_fdb_parse(struct stt_dev *stt, const struct ndmsg *ndm,
 	u64 key = conf->key;
 	int err;
 
-	if (vid) {
-		NL_SET_ERR_MSG(extack,
-			       "VLANs are not supported in the FDB of the device itself");
-		return -EINVAL;
-	}
 	err = stt_fdb_parse_key(tb[NDA_SRC_VNI], &key, extack);
 	if (err)
 		return err;
@@ -160,7 +159,7 @@ static int stt_fdb_parse(struct stt_dev *stt, const struct ndmsg *ndm,
  * @tb: attributes, unchecked
  * @dev: stt device
  * @mac: MAC address
- * @vid: VLAN, must be 0
+ * @vid: VLAN, ignored
  * @nlflags: NLM_F_*
  * @notified: set to true, for whoever listens is told here; NULL if the core
  *	tells them in any case
@@ -182,7 +181,7 @@ int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 			       "State must be permanent, static or dynamic");
 		return -EINVAL;
 	}
-	err = stt_fdb_parse(stt, ndm, tb, mac, vid, &rq, extack);
+	err = stt_fdb_parse(stt, ndm, tb, mac, &rq, extack);
 	if (err)
 		return err;
 	if (!rq.has_dst) {
@@ -203,7 +202,7 @@ int stt_fdb_add(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
  * @tb: attributes, unchecked
  * @dev: stt device
  * @mac: MAC address
- * @vid: VLAN, must be 0
+ * @vid: VLAN, ignored
  * @notified: as for stt_fdb_add()
  * @extack: told what is wrong
  *
@@ -219,7 +218,7 @@ int stt_fdb_del(struct ndmsg *ndm, struct nlattr *tb[], struct net_device *dev,
 	struct stt_fdb_request rq;
 	int err;
 
-	err = stt_fdb_parse(stt, ndm, tb, mac, vid, &rq, extack);
+	err = stt_fdb_parse(stt, ndm, tb, mac, &rq, extack);
 	if (err)
 		return err;
 	err = stt_fdb_forget(stt, &rq, tell);
@@ -349,7 +348,7 @@ int stt_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
  * @tb: attributes
  * @dev: stt device
  * @mac: MAC address
- * @vid: VLAN, must be 0
+ * @vid: VLAN, ignored
  * @portid: who asks
  * @seq: sequence number of the question
  * @extack: told what is wrong

@@ -107,6 +107,7 @@ entries_are_shown_as_set()
 		"fdb add 02:00:00:00:00:08 dev x dst 10.0.0.3 vni 77" \
 		"fdb add 02:00:00:00:00:09 dev x dst fd00::3 self permanent" \
 		"fdb add 02:00:00:00:00:0a dev x dst 10.0.0.3 use" \
+		"fdb add 02:00:00:00:00:0b dev x dst 10.0.0.3 vlan 5" \
 		"fdb append 00:00:00:00:00:00 dev x dst 10.0.0.2" \
 		"fdb append 00:00:00:00:00:00 dev x dst fd00::2" \
 		"fdb append 01:00:5e:00:00:01 dev x dst 10.0.0.2" \
@@ -121,6 +122,7 @@ entries_are_shown_as_set()
 		"02:00:00:00:00:08 dst 10.0.0.3 vni 77 self permanent" \
 		"02:00:00:00:00:09 dst fd00::3 self permanent" \
 		"02:00:00:00:00:0a dst 10.0.0.3 self permanent" \
+		"02:00:00:00:00:0b dst 10.0.0.3 self permanent" \
 		"00:00:00:00:00:00 dst 10.0.0.2 self permanent" \
 		"00:00:00:00:00:00 dst fd00::2 self permanent" \
 		"01:00:5e:00:00:01 dst 10.0.0.2 self permanent" \
@@ -165,7 +167,7 @@ what_is_wrong_is_refused()
 	refused "dst" "fdb add 02:00:00:00:00:09 dev x self"
 	refused "dst" "fdb add 02:00:00:00:00:09 dev x dst 0.0.0.0"
 	refused "family" "fdb add 02:00:00:00:00:09 dev x dst fd00::2"
-	refused "VLAN" "fdb add 02:00:00:00:00:09 dev x dst 10.0.0.2 vlan 5"
+	refused "VLAN" "fdb flush dev x vlan 5"
 	refused "external" \
 		"fdb add 02:00:00:00:00:09 dev x dst 10.0.0.2 src_vni 6"
 	refused "No such" "fdb del 02:00:00:00:00:09 dev x"
