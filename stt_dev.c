@@ -277,6 +277,57 @@ bool stt_peer_known(struct stt_net *sn, const struct in6_addr *addr)
 	       rhashtable_lookup(&sn->peers, addr, stt_peer_params);
 }
 
+/* A device is bound to an underlay device; 0 is none. */
+static int stt_lower_get(struct stt_net *sn, int ifindex)
+{
+	void *users;
+
+	ASSERT_RTNL();
+
+	if (!ifindex)
+		return 0;
+	users = xa_load(&sn->lowers, ifindex);
+	users = xa_mk_value(users ? xa_to_value(users) + 1 : 1);
+	return xa_err(xa_store(&sn->lowers, ifindex, users,
+			       GFP_KERNEL_ACCOUNT));
+}
+
+static void stt_lower_put(struct stt_net *sn, int ifindex)
+{
+	unsigned long users;
+
+	ASSERT_RTNL();
+
+	if (!ifindex)
+		return;
+	users = xa_to_value(xa_load(&sn->lowers, ifindex)) - 1;
+	/* Replacing an entry takes no memory. */
+	if (users)
+		xa_store(&sn->lowers, ifindex, xa_mk_value(users), 0);
+	else
+		xa_erase(&sn->lowers, ifindex);
+}
+
+/* What a configuration in force takes note of in its namespace. */
+static int stt_conf_get(struct stt_net *sn, const struct stt_conf *conf)
+{
+	int err;
+
+	err = stt_lower_get(sn, conf->link);
+	if (err)
+		return err;
+	err = stt_peer_get(sn, &conf->remote);
+	if (err)
+		stt_lower_put(sn, conf->link);
+	return err;
+}
+
+static void stt_conf_put(struct stt_net *sn, const struct stt_conf *conf)
+{
+	stt_peer_put(sn, &conf->remote);
+	stt_lower_put(sn, conf->link);
+}
+
 /**
  * struct stt_shape - which parts of an identity are fixed
  * @kind: enum stt_kind
@@ -618,7 +669,7 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 		err = PTR_ERR(stt->port);
 		goto err_free_routes;
 	}
-	err = stt_peer_get(sn, &conf->remote);
+	err = stt_conf_get(sn, conf);
 	if (err)
 		goto err_put_port;
 	err = register_netdevice(dev);
@@ -626,7 +677,7 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 	if (err && dev->reg_state != NETREG_UNINITIALIZED)
 		goto err_free_routes;
 	if (err)
-		goto err_put_peer;
+		goto err_put_conf;
 	/* Not before, for register_netdevice() would run it when it fails. */
 	dev->priv_destructor = stt_dev_free;
 	if (multipoint) {
@@ -648,8 +699,8 @@ err_unregister:
 	/* The rest is undone when it is unregistered. */
 	unregister_netdevice(dev);
 	return err;
-err_put_peer:
-	stt_peer_put(sn, &conf->remote);
+err_put_conf:
+	stt_conf_put(sn, conf);
 err_put_port:
 	stt_port_put(sn, stt->port);
 err_free_routes:
@@ -718,7 +769,7 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 	new = stt_state_new(conf);
 	if (!new)
 		return -ENOMEM;
-	err = stt_peer_get(sn, &conf->remote);
+	err = stt_conf_get(sn, conf);
 	if (err)
 		goto err_free;
 	if (regroup && netif_running(stt->dev)) {
@@ -727,13 +778,13 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 			err = PTR_ERR(group);
 			NL_SET_ERR_MSG(extack,
 				       "The multicast group cannot be joined");
-			goto err_put_peer;
+			goto err_put_conf;
 		}
 	}
 	err = stt_dev_change_tables(stt, old, new, extack);
 	if (err)
 		goto err_leave;
-	stt_peer_put(sn, &old->conf.remote);
+	stt_conf_put(sn, &old->conf);
 	rcu_assign_pointer(stt->state, new);
 
 	if (regroup) {
@@ -749,8 +800,8 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 
 err_leave:
 	stt_group_leave(group);
-err_put_peer:
-	stt_peer_put(sn, &conf->remote);
+err_put_conf:
+	stt_conf_put(sn, conf);
 err_free:
 	call_rcu(&new->rcu, stt_state_free);
 	return err;
@@ -792,6 +843,9 @@ void stt_dev_lower_changed(struct net_device *lower, bool gone)
 	struct stt_state *state;
 	LIST_HEAD(kill);
 
+	/* Thousands of devices may come and go, most of them below nothing. */
+	if (!xa_load(&sn->lowers, lower->ifindex))
+		return;
 	list_for_each_entry_safe(stt, next, &sn->devs, list) {
 		state = rtnl_dereference(stt->state);
 		if (state->conf.link != lower->ifindex)
@@ -839,7 +893,7 @@ static void stt_dev_uninit(struct net_device *dev)
 	if (stt->tunnel)
 		stt_tunnel_remove(sn, stt->tunnel);
 	stt_fdb_clear(stt);
-	stt_peer_put(sn, &rtnl_dereference(stt->state)->conf.remote);
+	stt_conf_put(sn, &rtnl_dereference(stt->state)->conf);
 	stt_port_put(sn, stt->port);
 }
 

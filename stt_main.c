@@ -113,6 +113,7 @@ static int __net_init stt_net_init(struct net *net)
 	sn->net = net;
 	INIT_LIST_HEAD(&sn->devs);
 	xa_init(&sn->ports);
+	xa_init(&sn->lowers);
 	stt_reasm_defaults(&sn->reasm);
 	sn->stats = netdev_alloc_pcpu_stats(struct stt_net_stats);
 	if (!sn->stats)
@@ -138,8 +139,10 @@ static void stt_net_exit(struct net *net)
 	struct stt_net *sn = stt_pernet(net);
 
 	remove_proc_entry("stt", net->proc_net);
-	WARN_ON_ONCE(sn->hooks || !xa_empty(&sn->ports));
+	WARN_ON_ONCE(sn->hooks || !xa_empty(&sn->ports) ||
+		     !xa_empty(&sn->lowers));
 	xa_destroy(&sn->ports);
+	xa_destroy(&sn->lowers);
 	stt_reasm_exit(&sn->reasm);
 	stt_early_exit(sn);
 	bitmap_free(sn->port_map);

@@ -488,6 +488,8 @@ struct stt_net_stats {
  * @reasm: incomplete frames
  * @stats: events, by CPU
  * @devs: devices whose underlay is here, under RTNL
+ * @lowers: how many of them are bound to an underlay device, by its ifindex,
+ *	under RTNL
  */
 struct stt_net {
 	struct net		*net;
@@ -503,6 +505,7 @@ struct stt_net {
 	struct xarray		ports;
 	struct nf_hook_ops	*hooks;
 	struct list_head	devs;
+	struct xarray		lowers;
 	unsigned int		shapes[STT_SHAPES];
 };
 
