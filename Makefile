@@ -44,8 +44,14 @@ FOR_VM	= KVER=$$(selftests/vm/setup --kver)
 
 all: modules tools
 
+# vport-stt.ko is built only for kernels that it can be for.
 modules: module
-	@cmp -s $(BUILD)/$(KVER)/stt.ko stt.ko || cp $(BUILD)/$(KVER)/stt.ko .
+	@for ko in stt.ko vport-stt.ko; do \
+		if ! [ -e $(BUILD)/$(KVER)/$$ko ]; then rm -f $$ko; \
+		elif ! cmp -s $(BUILD)/$(KVER)/$$ko $$ko; then \
+			cp $(BUILD)/$(KVER)/$$ko . || exit; \
+		fi; \
+	done
 
 # The module in the cache alone; debug has assertions, messages and unit tests.
 module:
@@ -129,14 +135,18 @@ guest-lint:
 
 install:
 	@test -e stt.ko || { echo "Please run make first" >&2; exit 1; }
-	@case "$$(modinfo -F vermagic stt.ko)" in "$(KVER) "*) ;; \
-	*) echo "stt.ko was not built for kernel $(KVER)" >&2; exit 1 ;; esac
-	install -D -m 644 stt.ko $(MODDIR)/stt.ko
+	@for ko in $(wildcard *.ko); do \
+		case "$$(modinfo -F vermagic $$ko)" in "$(KVER) "*) ;; \
+		*) echo "$$ko was not built for kernel $(KVER)" >&2; exit 1 ;; \
+		esac; \
+	done
+	install -d $(MODDIR)
+	install -m 644 $(wildcard *.ko) $(MODDIR)/
 	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(KVER)
 	@$(MAKE) -C tools O=$(BUILD)/tools install
 
 uninstall:
-	rm -f $(MODDIR)/stt.ko
+	rm -f $(MODDIR)/stt.ko $(MODDIR)/vport-stt.ko
 	depmod $(if $(INSTALL_MOD_PATH),-b $(INSTALL_MOD_PATH)) $(KVER)
 	@$(MAKE) -C tools O=$(BUILD)/tools uninstall
 
@@ -149,11 +159,11 @@ dkms-install:
 	$(if $(DESTDIR),,dkms install -k $(KVER) stt/$(VERSION))
 
 clean:
-	rm -rf $(BUILD) stt.ko
+	rm -rf $(BUILD) stt.ko vport-stt.ko
 	@$(MAKE) -C tools clean
 
 help:
-	@echo 'make               build stt.ko (for kernel $(or $(KVER),none found)) and the tools'
+	@echo 'make               build the modules (for kernel $(or $(KVER),none found)) and the tools'
 	@echo 'make debug         build with assertions and unit tests, in the cache'
 	@echo 'make demo          show two hypervisors and their VMs, in a virtual machine'
 	@echo 'make check         style checks, builds, all tests, in a virtual machine;'
@@ -168,7 +178,7 @@ help:
 	@echo 'make bench-wallclock   throughput in real time, in User Mode Linux'
 	@echo 'make bench-compare these for two revisions, OLD=HEAD NEW=. (this tree)'
 	@echo 'make lint          style checks alone'
-	@echo 'make install       module, ip(8) plugin, manual pages (as root)'
+	@echo 'make install       modules, ip(8) plugin, manual pages (as root)'
 	@echo 'make uninstall     remove them'
 	@echo 'make dkms-install  install the sources for DKMS (as root)'
 	@echo 'make clean         remove what was built for this checkout'

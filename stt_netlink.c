@@ -50,6 +50,15 @@ static const struct nla_policy stt_policy[STT_ATTR_LIMIT + 1] = {
 	},
 };
 
+static const struct stt_conf stt_conf_default = {
+	.port = htons(STT_DEFAULT_PORT),
+	.sport_min = STT_DEFAULT_SPORT_MIN,
+	.sport_max = STT_DEFAULT_SPORT_MAX,
+	.df = STT_DF_SET,
+	.ageing = STT_DEFAULT_AGEING,
+	.policy.csum_trust = true,
+};
+
 static int stt_validate(struct nlattr *tb[], struct nlattr *data[],
 			struct netlink_ext_ack *extack)
 {
@@ -324,14 +333,7 @@ int stt_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
 		struct netlink_ext_ack *extack)
 {
 	struct net *net = rtnl_newlink_link_net(params);
-	struct stt_conf conf = {
-		.port = htons(STT_DEFAULT_PORT),
-		.sport_min = STT_DEFAULT_SPORT_MIN,
-		.sport_max = STT_DEFAULT_SPORT_MAX,
-		.df = STT_DF_SET,
-		.ageing = STT_DEFAULT_AGEING,
-		.policy.csum_trust = true,
-	};
+	struct stt_conf conf = stt_conf_default;
 	struct nlattr **data = params->data;
 	int err;
 
@@ -546,3 +548,66 @@ struct rtnl_link_ops stt_link_ops = {
 	.fill_xstats		= stt_fill_xstats,
 	.get_link_net		= stt_get_link_net,
 };
+
+/**
+ * stt_dev_create_fb() - create an external device, for other modules
+ * @net: namespace of the device and of its underlay
+ * @name: name of the device
+ * @name_assign_type: %NET_NAME_*
+ * @port: TCP port to send to and to receive on
+ *
+ * The device takes the ends and the Context ID of each packet from its
+ * metadata ("flow based"), hears what no other device claims, is down, and has
+ * the defaults of one that is made by "ip link add ... external" otherwise.
+ * Whoever creates it may delete it as anyone else: through the dellink of its
+ * rtnl_link_ops.
+ *
+ * Context: process, RTNL held.
+ * Return: the device, or an ERR_PTR: %-EEXIST if the name is in use or there is
+ * such a tunnel, %-EADDRINUSE if the port is taken, %-ENOMEM.
+ */
+struct net_device *stt_dev_create_fb(struct net *net, const char *name,
+				     unsigned char name_assign_type,
+				     __be16 port)
+{
+	struct nlattr *tb[IFLA_MAX + 1] = {};
+	struct stt_conf conf = stt_conf_default;
+	struct net_device *dev;
+	LIST_HEAD(kill);
+	int err;
+
+	conf.external = true;
+	conf.port = port;
+	dev = rtnl_create_link(net, name, name_assign_type, &stt_link_ops, tb,
+			       NULL);
+	if (IS_ERR(dev))
+		return dev;
+	err = stt_dev_add(net, dev, &conf, NULL);
+	if (err) {
+		free_netdev(dev);
+		return ERR_PTR(err);
+	}
+	err = rtnl_configure_link(dev, NULL, 0, NULL);
+	if (err < 0) {
+		stt_dev_del(dev, &kill);
+		unregister_netdevice_many(&kill);
+		return ERR_PTR(err);
+	}
+	return dev;
+}
+EXPORT_SYMBOL_GPL(stt_dev_create_fb);
+
+/**
+ * stt_dev_port() - TCP port of a device
+ * @dev: an stt device
+ *
+ * Context: any, with a reference to the device, which may be unregistered.
+ * Return: the port that it sends to and receives on, which never changes.
+ */
+__be16 stt_dev_port(const struct net_device *dev)
+{
+	const struct stt_dev *stt = netdev_priv(dev);
+
+	return stt->id.port;
+}
+EXPORT_SYMBOL_GPL(stt_dev_port);

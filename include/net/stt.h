@@ -36,6 +36,9 @@
 #include <linux/build_bug.h>
 #include <linux/types.h>
 
+struct net;
+struct net_device;
+
 /* Only version 0 is defined; a receiver must drop any other (section 3.1). */
 #define STT_VERSION		0
 
@@ -120,5 +123,11 @@ static inline u16 stt_seq_offset(__be32 seq)
 {
 	return be32_to_cpu(seq) & 0xffff;
 }
+
+/* For other modules, as vxlan and geneve have it. */
+struct net_device *stt_dev_create_fb(struct net *net, const char *name,
+				     unsigned char name_assign_type,
+				     __be16 port);
+__be16 stt_dev_port(const struct net_device *dev);
 
 #endif /* _NET_STT_H */
