@@ -98,7 +98,11 @@ struct stt_fdb_table {
 
 static const u8 stt_zero_mac[ETH_ALEN];
 
+/* Most devices have few entries: the tables begin small, and grow. */
+#define STT_FDB_HINT		3
+
 static const struct rhashtable_params stt_fdb_params = {
+	.nelem_hint = STT_FDB_HINT,
 	.key_len = sizeof(struct stt_fdb_id),
 	.key_offset = offsetof(struct stt_fdb, id),
 	.head_offset = offsetof(struct stt_fdb, node),
@@ -106,6 +110,7 @@ static const struct rhashtable_params stt_fdb_params = {
 };
 
 static const struct rhashtable_params stt_remote_params = {
+	.nelem_hint = STT_FDB_HINT,
 	.key_len = sizeof(struct stt_remote_id),
 	.key_offset = offsetof(struct stt_remote, id),
 	.head_offset = offsetof(struct stt_remote, node),
