@@ -11,6 +11,11 @@
 #define STT_TEST_FRAMES		300
 #define STT_TEST_LEN_MAX	4000
 
+/* However slow the machine is, no frame may expire. */
+#define STT_TEST_TIMEOUT_MS	(24 * 60 * 60 * 1000)
+
+static u8 stt_test_buf[STT_TEST_LEN_MAX] __initdata;
+
 /* What a frame holds at an offset. */
 static u8 __init stt_test_byte(u32 seed, unsigned int offset)
 {
@@ -63,7 +68,6 @@ static struct sk_buff * __init stt_test_skb(struct rnd_state *rnd,
 {
 	struct sk_buff *skb;
 	unsigned int i;
-	u8 byte;
 
 	switch (prandom_u32_state(rnd) % 3) {
 	case 0:
@@ -78,10 +82,9 @@ static struct sk_buff * __init stt_test_skb(struct rnd_state *rnd,
 	}
 	if (!skb)
 		return NULL;
-	for (i = 0; i < len; i++) {
-		byte = stt_test_byte(seed, offset + i);
-		skb_store_bits(skb, i, &byte, 1);
-	}
+	for (i = 0; i < len; i++)
+		stt_test_buf[i] = stt_test_byte(seed, offset + i);
+	skb_store_bits(skb, 0, stt_test_buf, len);
 	return skb;
 }
 
@@ -116,16 +119,16 @@ static bool __init stt_test_intact(const struct stt_test_frame *f,
 {
 	struct sk_buff *seg;
 	unsigned int i;
-	u8 byte;
 
 	if (skb->len != f->len)
 		return false;
 	skb_walk_frags(skb, seg)
 		if (skb_has_frag_list(seg))
 			return false;
+	if (skb_copy_bits(skb, 0, stt_test_buf, f->len))
+		return false;
 	for (i = 0; i < f->len; i++)
-		if (skb_copy_bits(skb, i, &byte, 1) ||
-		    byte != stt_test_byte(f->seed, i))
+		if (stt_test_buf[i] != stt_test_byte(f->seed, i))
 			return false;
 	return true;
 }
@@ -265,6 +268,7 @@ int __init stt_reasm_selftest(void)
 	if (!r)
 		return -ENOMEM;
 	stt_reasm_defaults(r);
+	r->timeout_ms = STT_TEST_TIMEOUT_MS;
 	err = stt_reasm_init(r);
 	if (err)
 		goto free;
