@@ -472,7 +472,7 @@ static struct stt_state *stt_state_new(const struct stt_conf *conf)
 		return NULL;
 	state->conf = *conf;
 	state->remote.id.addr = conf->remote;
-	state->remote.id.key = conf->key;
+	state->remote.id.key = conf->okey;
 	state->remote.id.port = conf->port;
 	if (dst_cache_init(&state->remote.cache, GFP_KERNEL_ACCOUNT)) {
 		kfree(state);
@@ -533,6 +533,37 @@ static bool stt_conf_needs_fdb(const struct stt_conf *conf)
 		return conf->learning;
 	return conf->learning || ipv6_addr_any(&conf->remote) ||
 	       stt_addr_is_multicast(&conf->remote);
+}
+
+/*
+ * Underlay device and tunnel are shown on top of each other, which also keeps
+ * LRO off below, and each from being put on top of the other the wrong way.
+ */
+static struct net_device *stt_conf_lower(struct net *net,
+					 const struct stt_conf *conf)
+{
+	return conf->link ? __dev_get_by_index(net, conf->link) : NULL;
+}
+
+static int stt_lower_link(struct stt_dev *stt, struct net_device *lower,
+			  struct netlink_ext_ack *extack)
+{
+	int err = netdev_upper_dev_link(lower, stt->dev, extack);
+
+	if (err == -EBUSY)
+		NL_SET_ERR_MSG(extack,
+			       "The underlay device (dev) is on top of this device");
+	else if (err == -EMLINK)
+		NL_SET_ERR_MSG(extack,
+			       "Too many devices are on top of each other");
+	return err;
+}
+
+static void stt_lower_unlink(struct stt_dev *stt)
+{
+	if (stt->lower)
+		netdev_upper_dev_unlink(stt->lower, stt->dev);
+	stt->lower = NULL;
 }
 
 /* Refuse an identity that another device has. */
@@ -645,6 +676,7 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 	struct stt_dev *stt = netdev_priv(dev);
 	struct stt_net *sn = stt_pernet(net);
 	struct stt_state *state;
+	struct net_device *lower;
 	int err;
 
 	state = stt_state_new(conf);
@@ -680,6 +712,13 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 		goto err_put_conf;
 	/* Not before, for register_netdevice() would run it when it fails. */
 	dev->priv_destructor = stt_dev_free;
+	lower = stt_conf_lower(net, conf);
+	if (lower) {
+		err = stt_lower_link(stt, lower, extack);
+		if (err)
+			goto err_unregister;
+		stt->lower = lower;
+	}
 	if (multipoint) {
 		err = stt_fdb_open(stt, conf, &state->remote.id, NULL,
 				   STT_TELL_ALL, extack);
@@ -762,10 +801,18 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 	struct stt_state *old = rtnl_dereference(stt->state), *new;
 	bool regroup = !ipv6_addr_equal(&old->conf.remote, &conf->remote) ||
 		       old->conf.link != conf->link;
+	struct net_device *lower = stt_conf_lower(stt->net, conf);
 	struct stt_net *sn = stt_pernet(stt->net);
+	bool relink = lower != stt->lower;
 	struct stt_group *group = NULL;
 	int err;
 
+	if (conf->okey != old->conf.okey &&
+	    (rtnl_dereference(stt->fdb) || stt_conf_needs_fdb(conf))) {
+		NL_SET_ERR_MSG(extack,
+			       "The Context ID to send with (okey) cannot be changed on a device with an FDB");
+		return -EOPNOTSUPP;
+	}
 	new = stt_state_new(conf);
 	if (!new)
 		return -ENOMEM;
@@ -781,11 +828,20 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 			goto err_put_conf;
 		}
 	}
+	if (relink && lower) {
+		err = stt_lower_link(stt, lower, extack);
+		if (err)
+			goto err_leave;
+	}
 	err = stt_dev_change_tables(stt, old, new, extack);
 	if (err)
-		goto err_leave;
+		goto err_unlink;
 	stt_conf_put(sn, &old->conf);
 	rcu_assign_pointer(stt->state, new);
+	if (relink) {
+		stt_lower_unlink(stt);
+		stt->lower = lower;
+	}
 
 	if (regroup) {
 		stt_group_leave(stt->group);
@@ -798,6 +854,9 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 	call_rcu(&old->rcu, stt_state_free);
 	return 0;
 
+err_unlink:
+	if (relink && lower)
+		netdev_upper_dev_unlink(lower, stt->dev);
 err_leave:
 	stt_group_leave(group);
 err_put_conf:
@@ -817,6 +876,8 @@ void stt_dev_del(struct net_device *dev, struct list_head *head)
 	struct stt_dev *stt = netdev_priv(dev);
 
 	list_del(&stt->list);
+	/* A lower device may go in the same batch, and before this one. */
+	stt_lower_unlink(stt);
 	unregister_netdevice_queue(dev, head);
 }
 
@@ -890,6 +951,7 @@ static void stt_dev_uninit(struct net_device *dev)
 	/* If register_netdevice() fails early, its caller undoes the rest. */
 	if (dev->reg_state != NETREG_UNREGISTERING)
 		return;
+	stt_lower_unlink(stt);
 	if (stt->tunnel)
 		stt_tunnel_remove(sn, stt->tunnel);
 	stt_fdb_clear(stt);

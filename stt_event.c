@@ -234,8 +234,13 @@ static int stt_event_put_dest(struct sk_buff *skb, const struct stt_dev *stt,
 			      const struct stt_fdb_info *info)
 {
 	const struct stt_remote_id *id = info->remote;
-	u64 key = id->key;
+	const struct stt_conf *conf;
+	u64 key = id->key, usual;
 
+	rcu_read_lock();
+	conf = &rcu_dereference(stt->state)->conf;
+	usual = conf->external ? conf->key : conf->okey;
+	rcu_read_unlock();
 	if (stt_addr_is_v4(&id->addr) ?
 	    nla_put_in_addr(skb, NDA_DST, stt_addr_v4(&id->addr)) :
 	    nla_put_in6_addr(skb, NDA_DST, &id->addr))
@@ -244,7 +249,7 @@ static int stt_event_put_dest(struct sk_buff *skb, const struct stt_dev *stt,
 	    nla_put_be16(skb, NDA_PORT, id->port))
 		return -EMSGSIZE;
 	/* bridge(8) reads 32 bits; a longer Context ID needs an own reader. */
-	if (key != stt->id.key &&
+	if (key != usual &&
 	    (key > U32_MAX ? nla_put(skb, NDA_VNI, sizeof(key), &key) :
 			     nla_put_u32(skb, NDA_VNI, key)))
 		return -EMSGSIZE;

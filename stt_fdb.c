@@ -542,7 +542,7 @@ void stt_fdb_learn(struct stt_dev *stt, const struct stt_conf *conf,
 		.id = stt_fdb_id(mac, key),
 		.remote = {
 			.addr = *addr,
-			.key = key,
+			.key = conf->external ? key : conf->okey,
 			.ifindex = ifindex,
 			.port = conf->port,
 		},
@@ -664,7 +664,7 @@ static int stt_fdb_change_default(struct stt_fdb_table *t,
 				  const struct stt_remote_id *new)
 {
 	struct stt_fdb_request rq = {
-		.id = stt_fdb_id(stt_zero_mac, new ? new->key : old->key),
+		.id = stt_fdb_id(stt_zero_mac, t->stt->id.key),
 		.state = NUD_PERMANENT,
 	};
 	struct stt_dest *dest;

@@ -133,7 +133,7 @@ static int stt_fdb_parse(struct stt_dev *stt, const struct ndmsg *ndm,
 	}
 	memset(rq, 0, sizeof(*rq));
 	rq->id = stt_fdb_id(mac, key);
-	rq->remote.key = key;
+	rq->remote.key = conf->external ? key : conf->okey;
 	rq->remote.port = conf->port;
 	rq->state = ndm->ndm_state;
 	/* The rest are orders, not properties. */

@@ -189,6 +189,7 @@ static int stt_netdev_event(struct notifier_block *nb, unsigned long event,
 			    void *ptr)
 {
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
+	const struct netdev_notifier_changeupper_info *changed;
 
 	if (dev->rtnl_link_ops == &stt_link_ops)
 		stt_own_event(dev, event);
@@ -196,9 +197,14 @@ static int stt_netdev_event(struct notifier_block *nb, unsigned long event,
 	case NETDEV_UNREGISTER:
 		stt_dev_lower_changed(dev, true);
 		break;
+	case NETDEV_CHANGEUPPER:
+		/* Tunnels that are put on top of it tell nothing about it. */
+		changed = ptr;
+		if (changed->master)
+			stt_dev_lower_changed(dev, false);
+		break;
 	case NETDEV_CHANGEMTU:
 	case NETDEV_CHANGEADDR:
-	case NETDEV_CHANGEUPPER:
 	case NETDEV_DOWN:
 		stt_dev_lower_changed(dev, false);
 		break;

@@ -44,6 +44,9 @@ static const struct nla_policy stt_policy[STT_ATTR_LIMIT + 1] = {
 	[IFLA_STT_VLAN_COMPAT]		= NLA_POLICY_MAX(NLA_U8, 1),
 	[IFLA_STT_KEYBASE]		= { .type = NLA_U32 },
 	[IFLA_STT_DSCP_COPY]		= NLA_POLICY_MAX(NLA_U8, 1),
+	[IFLA_STT_OKEY]			= { .type = NLA_U64 },
+	[IFLA_STT_FWMARK]		= { .type = NLA_U32 },
+	[IFLA_STT_LABEL_INHERIT]	= NLA_POLICY_MAX(NLA_U8, 1),
 	[IFLA_STT_MAX + 1 ... STT_ATTR_LIMIT] = {
 		.type = NLA_REJECT,
 		.reject_message = "Attribute is newer than this version of stt",
@@ -192,14 +195,34 @@ static int stt_parse_ip(struct nlattr *data[], struct stt_conf *conf,
 		conf->tos = nla_get_u8(data[IFLA_STT_TOS]);
 	if (data[IFLA_STT_DF])
 		conf->df = nla_get_u8(data[IFLA_STT_DF]);
-	if (data[IFLA_STT_LABEL]) {
-		conf->label = nla_get_be32(data[IFLA_STT_LABEL]);
+	return 0;
+}
+
+static int stt_parse_label(struct nlattr *data[], struct stt_conf *conf,
+			   struct netlink_ext_ack *extack)
+{
+	struct nlattr *inherit = data[IFLA_STT_LABEL_INHERIT];
+	struct nlattr *label = data[IFLA_STT_LABEL];
+
+	if (label) {
+		conf->label = nla_get_be32(label);
+		conf->label_inherit = false;
 		if (conf->label & ~IPV6_FLOWLABEL_MASK) {
-			NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_LABEL],
+			NL_SET_ERR_MSG_ATTR(extack, label,
 					    "Flow label must be 0 to 0xfffff");
 			return -EINVAL;
 		}
 	}
+	if (!inherit)
+		return 0;
+	conf->label_inherit = nla_get_u8(inherit);
+	if (conf->label_inherit && label && conf->label) {
+		NL_SET_ERR_MSG_ATTR(extack, label,
+				    "Flow label must be either a number or inherited, not both");
+		return -EINVAL;
+	}
+	if (conf->label_inherit)
+		conf->label = 0;
 	return 0;
 }
 
@@ -254,6 +277,11 @@ static int stt_conf_check_external(const struct stt_conf *conf,
 				    "An external device takes the Context ID (id) from each packet");
 		return -EINVAL;
 	}
+	if (data[IFLA_STT_OKEY]) {
+		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_OKEY],
+				    "An external device takes the Context ID (okey) from each packet");
+		return -EINVAL;
+	}
 	if (!ipv6_addr_any(&conf->remote)) {
 		NL_SET_ERR_MSG_ATTR(extack, data[IFLA_STT_REMOTE] ?:
 					    data[IFLA_STT_REMOTE6],
@@ -286,7 +314,8 @@ static int stt_conf_check(const struct stt_conf *conf,
 			       "A link-local remote requires an underlay device (dev)");
 		return -EINVAL;
 	}
-	if (conf->label && (stt_addr_is_v4(remote) || stt_addr_is_v4(local))) {
+	if ((conf->label || conf->label_inherit) &&
+	    (stt_addr_is_v4(remote) || stt_addr_is_v4(local))) {
 		NL_SET_ERR_MSG(extack,
 			       "A flow label requires an IPv6 underlay");
 		return -EINVAL;
@@ -301,6 +330,10 @@ static int stt_parse(struct net *net, struct nlattr *data[],
 
 	if (data[IFLA_STT_KEY])
 		conf->key = nla_get_u64(data[IFLA_STT_KEY]);
+	if (data[IFLA_STT_OKEY])
+		conf->okey = nla_get_u64(data[IFLA_STT_OKEY]);
+	if (data[IFLA_STT_FWMARK])
+		conf->fwmark = nla_get_u32(data[IFLA_STT_FWMARK]);
 	err = stt_parse_remote(data, conf, extack);
 	if (err)
 		return err;
@@ -311,6 +344,9 @@ static int stt_parse(struct net *net, struct nlattr *data[],
 	if (err)
 		return err;
 	err = stt_parse_ip(data, conf, extack);
+	if (err)
+		return err;
+	err = stt_parse_label(data, conf, extack);
 	if (err)
 		return err;
 	err = stt_parse_link(net, data, conf, extack);
@@ -354,6 +390,8 @@ int stt_newlink(struct net_device *dev, struct rtnl_newlink_params *params,
 		conf.keybase = true;
 		conf.key = (u64)nla_get_u32(data[IFLA_STT_KEYBASE]) << 32;
 	}
+	if (!data[IFLA_STT_OKEY])
+		conf.okey = conf.key;
 	if (!data[IFLA_STT_LEARNING])
 		conf.learning = !conf.external &&
 				(ipv6_addr_any(&conf.remote) ||
@@ -445,6 +483,9 @@ static size_t stt_get_size(const struct net_device *dev)
 	       nla_total_size(sizeof(u8)) +			/* DSCP_COPY */
 	       nla_total_size(sizeof(u8)) +			/* CSUM_TRUST */
 	       nla_total_size(sizeof(u8)) +		/* VLAN_COMPAT */
+	       nla_total_size_64bit(sizeof(u64)) +		/* OKEY */
+	       nla_total_size(sizeof(u32)) +			/* FWMARK */
+	       nla_total_size(sizeof(u8)) +		/* LABEL_INHERIT */
 	       0;
 }
 
@@ -476,6 +517,9 @@ static int stt_fill_info(struct sk_buff *skb, const struct net_device *dev)
 	if (conf->keybase &&
 	    nla_put_u32(skb, IFLA_STT_KEYBASE, conf->key >> 32))
 		goto unlock;
+	if (!conf->external &&
+	    nla_put_u64_64bit(skb, IFLA_STT_OKEY, conf->okey, IFLA_STT_PAD))
+		goto unlock;
 	if (nla_put_u8(skb, IFLA_STT_LEARNING, conf->learning) ||
 	    nla_put_u32(skb, IFLA_STT_AGEING, conf->ageing) ||
 	    nla_put_u32(skb, IFLA_STT_LIMIT, conf->limit) ||
@@ -492,6 +536,8 @@ static int stt_fill_info(struct sk_buff *skb, const struct net_device *dev)
 	    nla_put_u8(skb, IFLA_STT_TOS, conf->tos) ||
 	    nla_put_u8(skb, IFLA_STT_DF, conf->df) ||
 	    nla_put_be32(skb, IFLA_STT_LABEL, conf->label) ||
+	    nla_put_u8(skb, IFLA_STT_LABEL_INHERIT, conf->label_inherit) ||
+	    nla_put_u32(skb, IFLA_STT_FWMARK, conf->fwmark) ||
 	    nla_put_u8(skb, IFLA_STT_CSUM_TRUST, conf->policy.csum_trust) ||
 	    nla_put_u8(skb, IFLA_STT_VLAN_COMPAT, conf->policy.vlan_compat))
 		goto unlock;

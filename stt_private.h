@@ -269,9 +269,11 @@ struct stt_tunnel_id {
 /**
  * struct stt_conf - configuration of a device; a value, checked as a whole
  * @key: Context ID; with @external the upper half of all of them
+ * @okey: Context ID to send with, unless @external
  * @remote: where frames go that no FDB entry directs, :: for nowhere
  * @local: source address, :: for the route's
  * @label: IPv6 flow label, 0 for automatic
+ * @fwmark: mark to look up the route with, 0 for that of the inner packet
  * @port: destination port
  * @sport_min: lowest source port
  * @sport_max: highest source port
@@ -282,6 +284,7 @@ struct stt_tunnel_id {
  * @tos: DSCP and ECN; 1 for the inner packet's
  * @df: enum ifla_stt_df
  * @ttl_inherit: take the hop count of the inner packet
+ * @label_inherit: take the flow label of the inner packet
  * @learning: learn FDB entries from received frames
  * @external: ends and Context ID come with each packet
  * @keybase: @key is the upper half of all Context IDs
@@ -290,9 +293,11 @@ struct stt_tunnel_id {
  */
 struct stt_conf {
 	u64			key;
+	u64			okey;
 	struct in6_addr		remote;
 	struct in6_addr		local;
 	__be32			label;
+	u32			fwmark;
 	__be16			port;
 	u16			sport_min;
 	u16			sport_max;
@@ -303,6 +308,7 @@ struct stt_conf {
 	u8			tos;
 	u8			df;
 	bool			ttl_inherit;
+	bool			label_inherit;
 	bool			learning;
 	bool			external;
 	bool			keybase;
@@ -416,6 +422,7 @@ struct stt_tunnel;
  * @cells: defers received frames to NAPI, which also merges them again
  * @id: identity, under RTNL
  * @tunnel: its place in the table of tunnels, under RTNL; NULL if it has none
+ * @lower: underlay device that it is shown on top of, under RTNL; or NULL
  * @list: in the list of devices of @net, under RTNL
  * @group: membership of the multicast group, NULL if there is none
  * @drops: packets dropped, by cause
@@ -433,6 +440,7 @@ struct stt_dev {
 	/* cold */
 	struct stt_tunnel_id	id;
 	struct stt_tunnel	*tunnel;
+	struct net_device	*lower;
 	struct list_head	list;
 	struct stt_group	*group;
 	atomic_long_t		drops[__STT_XSTATS_MAX];
@@ -730,16 +738,16 @@ struct net_device *stt_xmit_lower(struct stt_dev *stt);
  * @saddr: source address asked for, :: for any
  * @flow: DSCP and flow label
  * @oif: underlay device, 0 for any
+ * @mark: firewall mark
  * @epoch: of the device's routes
- * @pad: zero
  */
 struct stt_route_id {
 	struct in6_addr	daddr;
 	struct in6_addr	saddr;
 	__be32		flow;
 	int		oif;
+	u32		mark;
 	u32		epoch;
-	u32		pad;
 };
 
 struct stt_routes __percpu *stt_routes_new(void);

@@ -84,6 +84,7 @@ void __init stt_xmit_init(void)
  * @daddr: outer destination
  * @key: Context ID
  * @label: IPv6 flow label
+ * @mark: firewall mark for the route
  * @oif: underlay device, 0 for the route's
  * @sport: source port
  * @dport: destination port
@@ -99,6 +100,7 @@ struct stt_path {
 	struct in6_addr		daddr;
 	u64			key;
 	__be32			label;
+	u32			mark;
 	int			oif;
 	__be16			sport;
 	__be16			dport;
@@ -112,7 +114,7 @@ static bool stt_path_is_v4(const struct stt_path *path)
 	return stt_addr_is_v4(&path->daddr);
 }
 
-static int stt_route_v4(struct stt_dev *stt, u32 mark, struct stt_path *path)
+static int stt_route_v4(struct stt_dev *stt, struct stt_path *path)
 {
 	struct flowi4 fl4 = {};
 	struct rtable *rt;
@@ -127,7 +129,7 @@ static int stt_route_v4(struct stt_dev *stt, u32 mark, struct stt_path *path)
 		}
 	}
 	fl4.flowi4_oif = path->oif;
-	fl4.flowi4_mark = mark;
+	fl4.flowi4_mark = path->mark;
 	fl4.flowi4_proto = IPPROTO_TCP;
 	fl4.daddr = stt_addr_v4(&path->daddr);
 	if (!ipv6_addr_any(&path->saddr))
@@ -145,7 +147,7 @@ static int stt_route_v4(struct stt_dev *stt, u32 mark, struct stt_path *path)
 	return 0;
 }
 
-static int stt_route_v6(struct stt_dev *stt, u32 mark, struct stt_path *path)
+static int stt_route_v6(struct stt_dev *stt, struct stt_path *path)
 {
 	struct flowi6 fl6 = {};
 	struct dst_entry *dst;
@@ -158,7 +160,7 @@ static int stt_route_v6(struct stt_dev *stt, u32 mark, struct stt_path *path)
 		}
 	}
 	fl6.flowi6_oif = path->oif;
-	fl6.flowi6_mark = mark;
+	fl6.flowi6_mark = path->mark;
 	fl6.flowi6_proto = IPPROTO_TCP;
 	fl6.daddr = path->daddr;
 	fl6.saddr = path->saddr;
@@ -184,6 +186,7 @@ static int stt_route_known(struct stt_dev *stt, struct stt_path *path)
 		.flow = ip6_make_flowinfo(path->tos & ~INET_ECN_MASK,
 					  path->label),
 		.oif = path->oif,
+		.mark = path->mark,
 		.epoch = READ_ONCE(stt->route_epoch),
 	};
 	int err;
@@ -191,24 +194,24 @@ static int stt_route_known(struct stt_dev *stt, struct stt_path *path)
 	path->dst = stt_routes_get(path->routes, &id, &path->saddr);
 	if (path->dst)
 		return 0;
-	err = stt_path_is_v4(path) ? stt_route_v4(stt, 0, path) :
-				     stt_route_v6(stt, 0, path);
+	err = stt_path_is_v4(path) ? stt_route_v4(stt, path) :
+				     stt_route_v6(stt, path);
 	if (!err)
 		stt_routes_set(path->routes, &id, path->dst, &path->saddr);
 	return err;
 }
 
 /* Find the route; on success @path holds a reference to it. */
-static int stt_route(struct stt_dev *stt, u32 mark, struct stt_path *path)
+static int stt_route(struct stt_dev *stt, struct stt_path *path)
 {
 	int err;
 
 	if (path->routes)
 		err = stt_route_known(stt, path);
 	else if (stt_path_is_v4(path))
-		err = stt_route_v4(stt, mark, path);
+		err = stt_route_v4(stt, path);
 	else
-		err = stt_route_v6(stt, mark, path);
+		err = stt_route_v6(stt, path);
 	if (err)
 		return err;
 	if (unlikely(path->dst->dev == stt->dev)) {
@@ -254,7 +257,11 @@ static void stt_path_plan(struct stt_dev *stt, const struct stt_conf *conf,
 	path->routes = NULL;
 	path->saddr = conf->local;
 	path->oif = conf->link;
+	path->mark = conf->fwmark ?: skb->mark;
 	path->label = conf->label;
+	if (conf->label_inherit &&
+	    skb_protocol(skb, true) == htons(ETH_P_IPV6))
+		path->label = ip6_flowlabel(ipv6_hdr(skb));
 	path->sport = udp_flow_src_port(stt->net, skb, conf->sport_min,
 					conf->sport_max + 1, true);
 	path->ttl = conf->ttl;
@@ -268,7 +275,6 @@ static void stt_path_plan(struct stt_dev *stt, const struct stt_conf *conf,
 }
 
 static void stt_path_set_remote(const struct stt_conf *conf,
-				const struct sk_buff *skb,
 				struct stt_remote *remote,
 				struct stt_path *path)
 {
@@ -278,7 +284,8 @@ static void stt_path_set_remote(const struct stt_conf *conf,
 	if (remote->id.ifindex)
 		path->oif = remote->id.ifindex;
 	/* A route for another DSCP or mark must not be cached for this one. */
-	path->cache = skb->mark || conf->tos == 1 ? NULL : &remote->cache;
+	path->cache = path->mark != conf->fwmark || conf->tos == 1 ?
+		      NULL : &remote->cache;
 	if (conf->external && conf->keybase)
 		path->key |= conf->key;
 }
@@ -310,8 +317,12 @@ static bool stt_path_set_key(const struct stt_conf *conf,
 	return true;
 }
 
-/* Metadata forbid to keep the route, have a cache for it, or have none. */
-static void stt_path_set_cache(struct stt_dev *stt, const struct sk_buff *skb,
+/*
+ * Metadata forbid to keep the route, have a cache for it, or have none. The
+ * cache is the sender's, who knows nothing of our mark.
+ */
+static void stt_path_set_cache(struct stt_dev *stt, const struct stt_conf *conf,
+			       const struct sk_buff *skb,
 			       struct ip_tunnel_info *info,
 			       struct stt_path *path)
 {
@@ -319,7 +330,7 @@ static void stt_path_set_cache(struct stt_dev *stt, const struct sk_buff *skb,
 	path->routes = NULL;
 	if (!ip_tunnel_dst_cache_usable(skb, info))
 		return;
-	if (info->dst_cache.cache)
+	if (info->dst_cache.cache && !conf->fwmark)
 		path->cache = &info->dst_cache;
 	else
 		path->routes = stt->routes;
@@ -356,7 +367,7 @@ static bool stt_path_set_metadata(struct stt_dev *stt,
 	path->ttl = key->ttl;
 	path->tos = stt_ecn_encap(key->tos, skb);
 	path->df = stt_compat_tun_has_df(key) ? htons(IP_DF) : 0;
-	stt_path_set_cache(stt, skb, info, path);
+	stt_path_set_cache(stt, conf, skb, info, path);
 	return ipv6_addr_any(&path->saddr) ||
 	       stt_addr_is_v4(&path->saddr) == stt_path_is_v4(path);
 }
@@ -493,7 +504,7 @@ static void stt_xmit_path(struct stt_dev *stt, struct sk_buff *skb,
 	bool autolabel;
 	int cause, err;
 
-	err = stt_route(stt, skb->mark, path);
+	err = stt_route(stt, path);
 	if (unlikely(err)) {
 		stt_dev_drop(stt, skb, err == -ELOOP ? STT_XSTATS_TX_LOOP :
 						       STT_XSTATS_TX_NO_ROUTE);
@@ -530,7 +541,7 @@ static void stt_xmit_dest(struct sk_buff *skb, struct stt_remote *remote,
 	const struct stt_flood *flood = arg;
 	struct stt_path path = *flood->path;
 
-	stt_path_set_remote(flood->conf, skb, remote, &path);
+	stt_path_set_remote(flood->conf, remote, &path);
 	stt_xmit_path(flood->stt, skb, &path);
 }
 
@@ -601,7 +612,7 @@ netdev_tx_t stt_xmit(struct sk_buff *skb, struct net_device *dev)
 	} else if (rcu_access_pointer(stt->fdb)) {
 		stt_xmit_fdb(stt, &state->conf, skb, state->conf.key, &path);
 	} else {
-		stt_path_set_remote(&state->conf, skb, &state->remote, &path);
+		stt_path_set_remote(&state->conf, &state->remote, &path);
 		stt_xmit_path(stt, skb, &path);
 	}
 	rcu_read_unlock();
@@ -628,11 +639,12 @@ int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb)
 	conf = &rcu_dereference(stt->state)->conf;
 	path.saddr = conf->local;
 	path.oif = conf->link;
+	path.mark = conf->fwmark ?: skb->mark;
 	path.sport = udp_flow_src_port(stt->net, skb, conf->sport_min,
 				       conf->sport_max + 1, true);
 	if (!stt_path_set_metadata(stt, conf, skb, info, &path))
 		goto unlock;
-	err = stt_route(stt, skb->mark, &path);
+	err = stt_route(stt, &path);
 	if (err)
 		goto unlock;
 	dst_release(path.dst);
@@ -662,12 +674,13 @@ struct net_device *stt_xmit_lower(struct stt_dev *stt)
 		.daddr = conf->remote,
 		.dport = conf->port,
 		.oif = conf->link,
+		.mark = conf->fwmark,
 	};
 	struct net_device *lower;
 
 	if (conf->link)
 		return __dev_get_by_index(stt->net, conf->link);
-	if (ipv6_addr_any(&conf->remote) || stt_route(stt, 0, &path))
+	if (ipv6_addr_any(&conf->remote) || stt_route(stt, &path))
 		return NULL;
 	/* With RTNL held it does not go away when the route does. */
 	lower = path.dst->dev;

@@ -28,8 +28,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # Part of the ABI: numbers are written out here and not read from the header.
 (KEY, REMOTE, REMOTE6, LOCAL, LOCAL6, LINK, PORT, PORT_RANGE, TTL, TTL_INHERIT,
  TOS, DF, LABEL, COLLECT_METADATA, LEARNING, AGEING, LIMIT, CSUM_TRUST,
- VLAN_COMPAT, KEYBASE, DSCP_COPY) = range(1, 22)
-IFLA_STT_MAX = 21
+ VLAN_COMPAT, KEYBASE, DSCP_COPY, OKEY, FWMARK, LABEL_INHERIT) = range(1, 25)
+IFLA_STT_MAX = 24
 
 # Counters by attribute type; 0 is padding.
 XSTATS = ("", "tx_no_route", "tx_loop", "tx_too_long", "tx_bad_inner",
@@ -252,9 +252,15 @@ SENT = [
     ("df unset", [(DF, u8(0))]),
     ("df set", [(DF, u8(1))]),
     ("df inherit", [(DF, u8(2))]),
-    ("flowlabel 0xfffff", [(LABEL, be32(0xfffff))]),
-    ("flowlabel 74565", [(LABEL, be32(0x12345))]),
-    ("flowlabel 0", [(LABEL, be32(0))]),
+    ("flowlabel 0xfffff", [(LABEL, be32(0xfffff)), (LABEL_INHERIT, u8(0))]),
+    ("flowlabel 74565", [(LABEL, be32(0x12345)), (LABEL_INHERIT, u8(0))]),
+    ("flowlabel 0", [(LABEL, be32(0)), (LABEL_INHERIT, u8(0))]),
+    ("flowlabel inherit", [(LABEL, be32(0)), (LABEL_INHERIT, u8(1))]),
+    ("fwmark 0xffffffff", [(FWMARK, u32(0xffffffff))]),
+    ("fwmark 0", [(FWMARK, u32(0))]),
+    ("ikey 5 okey 0xfedcba9876543210",
+     [(KEY, u64(5)), (OKEY, u64(0xfedcba9876543210))]),
+    ("okey 0", [(OKEY, u64(0))]),
     ("external", [(COLLECT_METADATA, u8(1))]),
     ("noexternal", [(COLLECT_METADATA, u8(0))]),
     ("learning", [(LEARNING, u8(1))]),
@@ -296,6 +302,11 @@ REFUSED = [
     ("key 12ab", ['"12ab"', '"key"']),
     ("vni 1.2.3.4", ['"1.2.3.4"', '"vni"']),
     ("id 1 vni 2", ['"vni"', '"id"', "again"]),
+    ("id 1 ikey 2", ['"ikey"', '"id"', "again"]),
+    ("okey 18446744073709551616", ['"okey"', "0 to " + MAX64]),
+    ("fwmark 0x100000000", ['"0x100000000"', '"fwmark"', "0 to 4294967295"]),
+    ("fwmark 1/3", ['"1/3"', '"fwmark"']),
+    ("fwmark", ['"fwmark"', "lacks"]),
     ("remote", ['"remote"', "IPv4 or IPv6"]),
     ("remote 10.0.0", ['"10.0.0"', '"remote"', "IPv4 or IPv6"]),
     ("remote 10.0.0.256", ['"10.0.0.256"', '"remote"']),
@@ -332,7 +343,7 @@ REFUSED = [
     ("df yes", ['"yes"', '"df"', "unset, set or inherit"]),
     ("df se", ['"se"', '"df"']),
     ("flowlabel 0x100000", ['"0x100000"', '"flowlabel"', "1048575"]),
-    ("flowlabel inherit", ['"inherit"', '"flowlabel"']),
+    ("flowlabel copy", ['"copy"', '"flowlabel"', "inherit"]),
     ("ageing 4294967296", ['"4294967296"', '"ageing"', "none", "4294967295"]),
     ("maxaddress -5", ['"-5"', '"maxaddress"', "unlimited"]),
     ("keybase 0x100000000", ['"0x100000000"', '"keybase"', "4294967295"]),
@@ -383,8 +394,9 @@ PRINTED = [
     ([(DF, u8(0))], "df unset", {"df": "unset"}),
     ([(DF, u8(1))], "df set", {"df": "set"}),
     ([(DF, u8(2))], "df inherit", {"df": "inherit"}),
-    ([(LABEL, be32(0))], "", {}),
-    ([(LABEL, be32(0x12345))], "flowlabel 0x12345", {"label": "0x12345"}),
+    ([(LABEL, be32(0)), (LABEL_INHERIT, u8(0))], "", {}),
+    ([(LABEL, be32(0x12345)), (LABEL_INHERIT, u8(0))], "flowlabel 0x12345",
+     {"label": "0x12345"}),
     ([(COLLECT_METADATA, u8(1)), (KEYBASE, u32(0x11223344))],
      "external keybase 0x11223344",
      {"external": True, "keybase": 0x11223344}),
@@ -400,6 +412,17 @@ PRINTED = [
     ([(CSUM_TRUST, u8(0)), (VLAN_COMPAT, u8(1))],
      "nocsumtrust vlancompat", {"csumtrust": False, "vlancompat": True}),
     ([(DSCP_COPY, u8(1))], "dscpcopy", {"dscpcopy": True}),
+    ([(KEY, u64(5)), (OKEY, u64(5))], "id 5",
+     {"id": 5, "id_hex": "0x0000000000000005",
+      "okey": 5, "okey_hex": "0x0000000000000005"}),
+    ([(KEY, u64(5)), (OKEY, u64(2**64 - 1))], "id 5 okey 0xffffffffffffffff",
+     {"id": 5, "id_hex": "0x0000000000000005",
+      "okey": 2**64 - 1, "okey_hex": "0xffffffffffffffff"}),
+    ([(LABEL, be32(0)), (LABEL_INHERIT, u8(1))], "flowlabel inherit",
+     {"label": "inherit"}),
+    ([(FWMARK, u32(0))], "", {}),
+    ([(FWMARK, u32(0x80000007))], "fwmark 0x80000007",
+     {"fwmark": "0x80000007"}),
 ]
 
 # All at once, in the order of the header; the text has an order of its own.
@@ -410,12 +433,13 @@ EVERYTHING = [
     (TOS, u8(0x28)), (DF, u8(2)), (LABEL, be32(0xabcde)),
     (COLLECT_METADATA, u8(0)), (LEARNING, u8(1)), (AGEING, u32(60)),
     (LIMIT, u32(7)), (CSUM_TRUST, u8(0)), (VLAN_COMPAT, u8(1)),
-    (KEYBASE, u32(0)), (DSCP_COPY, u8(1)),
+    (KEYBASE, u32(0)), (DSCP_COPY, u8(1)), (OKEY, u64(8)),
+    (FWMARK, u32(9)), (LABEL_INHERIT, u8(0)),
 ]
 EVERYTHING_TEXT = (
-    "id 0x1122334455667788 remote 10.0.0.2 local 10.0.0.1 dev lo "
+    "id 0x1122334455667788 okey 8 remote 10.0.0.2 local 10.0.0.1 dev lo "
     "srcport 50000 60000 dstport 7472 ttl 9 tos 0x28 df inherit "
-    "flowlabel 0xabcde learning ageing 60 maxaddress 7 nocsumtrust vlancompat "
+    "flowlabel 0xabcde fwmark 0x9 learning ageing 60 maxaddress 7 nocsumtrust vlancompat "
     "dscpcopy")
 
 
@@ -429,7 +453,8 @@ def check_usage(text):
     words = set(re.findall(r"[a-z]+", text))
     for word in ("id key vni remote group local dev dstport srcport ttl tos "
                  "dsfield df flowlabel external learning ageing maxaddress "
-                 "csumtrust vlancompat dscpcopy keybase").split():
+                 "csumtrust vlancompat dscpcopy keybase ikey okey "
+                 "fwmark").split():
         check(word in words, "usage lacks", word)
 
 
@@ -506,7 +531,7 @@ def test_refused(ip):
 def test_empty_value(ip):
     """refusals: an empty word is no value"""
     for option in ("id remote group local dev dstport ttl tos df flowlabel "
-                   "ageing maxaddress keybase").split():
+                   "ageing maxaddress keybase okey fwmark").split():
         done, sent = ip.send("link", "add", "lo", "type", "stt", option, "")
         check(done.returncode != 0 and not sent, option, "takes nothing")
         check(re.fullmatch(r'Error: argument "" is wrong: [^\n]+\.\n',
@@ -551,7 +576,8 @@ def test_round_trip(ip):
     """text: is a command line that makes the same attributes"""
     # Not printed, as it means the same as no attribute at all.
     nothing = [(LINK, u32(0)), (TOS, u8(0)), (LABEL, be32(0)),
-               (LIMIT, u32(0)), (KEYBASE, u32(0)),
+               (LIMIT, u32(0)), (KEYBASE, u32(0)), (FWMARK, u32(0)),
+               (OKEY, u64(5)), (LABEL_INHERIT, u8(0)),
                (COLLECT_METADATA, u8(0)), (REMOTE, bytes(4)),
                (LOCAL6, bytes(16))]
     for values in [*(case[0] for case in PRINTED), EVERYTHING]:
@@ -562,7 +588,10 @@ def test_round_trip(ip):
             continue
         done, sent = ip.send("link", "add", "lo", "type", "stt", *printed)
         check(len(sent) == 1, printed, "refused:", done.stderr)
-        check(sorted(sent[0].values) == sorted(expected),
+        # Both go out with any label.
+        values = [value for value in sent[0].values
+                  if value not in ((LABEL_INHERIT, u8(0)), (LABEL, be32(0)))]
+        check(sorted(values) == sorted(expected),
               printed, "sent", sent[0].values)
 
 

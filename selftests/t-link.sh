@@ -122,8 +122,9 @@ defaults_are_shown()
 	expect '.multi | [.learning, .ageing, .limit] == [true, 300, 0]'
 	expect '.multi | [.csumtrust, .vlancompat, .dscpcopy] ==
 		[true, false, false]'
-	expect '.multi | [.remote, .local, .link, .label] ==
-		[null, null, null, null]'
+	expect '.multi | [.remote, .local, .link, .label, .fwmark] ==
+		[null, null, null, null, null]'
+	expect '.multi | [.okey, .okey_hex] == [5, "0x0000000000000005"]'
 	expect '.single | [.remote, .learning] == ["10.0.0.2", false]'
 	expect '.outer | [.external, .id, .learning] == [true, null, false]'
 	expect '.many | [.group, .learning, .link] ==
@@ -146,6 +147,8 @@ options=(
 	"tos inherit|.tos|\"inherit\""
 	"dsfield 0x10|.tos|\"0x10\""
 	"tos 0|.tos|null"
+	"fwmark 0x80000000|.fwmark|\"0x80000000\""
+	"fwmark 0|.fwmark|null"
 	"df unset|.df|\"unset\""
 	"df inherit|.df|\"inherit\""
 	"df set|.df|\"set\""
@@ -212,8 +215,13 @@ options_change_and_nothing_else_does()
 	on "link add y type stt id 1 remote fd00::2" \
 		"link change y type stt flowlabel 5 remote fd00::3"
 	expect '.y | [.remote6, .label] == ["fd00::3", "0x5"]'
+	on "link change y type stt flowlabel inherit"
+	expect '.y.label == "inherit"'
 	on "link change y type stt flowlabel 0"
 	expect '.y.label == null'
+	# Of a device without an FDB.
+	on "link change y type stt okey 0xfffffffffffffffe"
+	expect '.y | [.id, .okey_hex] == [1, "0xfffffffffffffffe"]'
 }
 
 the_id_keeps_all_of_its_64_bits()
@@ -277,6 +285,7 @@ what_cannot_change_is_refused_and_stays()
 	before=$(links)
 	set="link set x type stt"
 	all_refused "id" "$set id 6" \
+		"okey" "$set okey 6 learning" \
 		"dstport" "$set dstport 7472" \
 		"external" "$set external" \
 		"keybase" "$set keybase 5" \
@@ -287,6 +296,7 @@ what_cannot_change_is_refused_and_stays()
 	set="link set y type stt"
 	all_refused "external" "$set noexternal" \
 		"id" "$set id 6" \
+		"okey" "$set okey 6" \
 		"remote" "$set remote 10.0.0.2" \
 		"keybase" "$set keybase 6" \
 		"dstport" "$set dstport 7472"

@@ -43,8 +43,8 @@ NUD_PERMANENT, NTF_SELF = 0x80, 2
 # include/uapi/linux/if_stt.h
 (PAD, KEY, REMOTE, REMOTE6, LOCAL, LOCAL6, LINK, PORT, PORT_RANGE, TTL,
  TTL_INHERIT, TOS, DF, LABEL, EXTERNAL, LEARNING, AGEING, LIMIT, CSUM_TRUST,
- VLAN_COMPAT, KEYBASE, DSCP_COPY) = range(22)
-KNOWN = 21
+ VLAN_COMPAT, KEYBASE, DSCP_COPY, OKEY, FWMARK, LABEL_INHERIT) = range(25)
+KNOWN = 24
 LAST = 50                       # a link type can have no more
 
 
@@ -210,6 +210,9 @@ PLAIN = {
     CSUM_TRUST: (u8(0), u8(1)),
     VLAN_COMPAT: (u8(1), u8(0)),
     DSCP_COPY: (u8(1), u8(0)),
+    OKEY: (u64(1), None),
+    FWMARK: (u32(0xffffffff), u32(0)),
+    LABEL_INHERIT: (u8(0), u8(0)),
 }
 PLAIN6 = {
     KEY: (u64(0), None),
@@ -217,6 +220,12 @@ PLAIN6 = {
     LOCAL6: (inet("fd00::1"), inet("fd00::9")),
     LABEL: (struct.pack("!I", 0xfffff), struct.pack("!I", 1)),
     TTL_INHERIT: (u8(1), u8(0)),
+    OKEY: (u64(5), u64(0xffffffffffffffff)),
+}
+INHERIT6 = {
+    KEY: (u64(0), None),
+    REMOTE6: (inet("fd00::2"), inet("fd00::3")),
+    LABEL_INHERIT: (u8(1), u8(0)),
 }
 OUTER = {
     EXTERNAL: (u8(1), None),
@@ -245,7 +254,7 @@ def round_trip(values):
 
 @SUITE.test("every attribute is read back as written, and changes alone")
 def _():
-    for values in (PLAIN, PLAIN6, OUTER):
+    for values in (PLAIN, PLAIN6, INHERIT6, OUTER):
         round_trip(values)
     number = u32(int(under0()))
     round_trip({KEY: (u64(1), None), LINK: (number, None)})
@@ -346,6 +355,9 @@ WRONG = (
     (((LOCAL6, inet("ff02::1")),), "Local"),
     (((LINK, u32(0x7fffffff)),), "device"),
     (((LINK, u32(0xffffffff)),), "device"),
+    (((LABEL_INHERIT, u8(2)),), "range"),
+    (((LABEL_INHERIT, u8(1)), (LABEL, struct.pack("!I", 1))), "label"),
+    (((LABEL_INHERIT, u8(1)), (REMOTE, inet("10.0.0.2"))), "label"),
     (((KEYBASE, u32(1)),), "[Kk]eybase"),
     (((EXTERNAL, u8(1)),), r"\(id\)"),
 )
@@ -353,6 +365,7 @@ WRONG_OUTER = (
     (((REMOTE, inet("10.0.0.2")),), "remote"),
     (((REMOTE6, inet("fd00::2")),), "remote"),
     (((KEY, u64(1)),), r"\(id\)"),
+    (((OKEY, u64(1)),), r"\(okey\)"),
 )
 
 
@@ -396,6 +409,7 @@ def _():
     for base, data, want in (
             (((KEY, u64(1)),), (KEY, u64(2)), r"\(id\)"),
             (((KEY, u64(1)),), (KEY, u64((1 << 32) + 1)), r"\(id\)"),
+            (((KEY, u64(1)),), (OKEY, u64(2)), r"\(okey\)"),
             (((KEY, u64(1)),), (PORT, be(7472)), "dstport"),
             (((KEY, u64(1)),), (EXTERNAL, u8(1)), "external"),
             (((EXTERNAL, u8(1)),), (EXTERNAL, u8(0)), "external"),

@@ -197,8 +197,6 @@ static int stt_parse_number(struct stt_args *args,
 		return addattr64(args->n, STT_REQ_MAX, opt->attr, val);
 	case sizeof(__u32):
 		return addattr32(args->n, STT_REQ_MAX, opt->attr, val);
-	case -(int)sizeof(__be32):
-		return addattr32(args->n, STT_REQ_MAX, opt->attr, htonl(val));
 	case -(int)sizeof(__be16):
 		return addattr16(args->n, STT_REQ_MAX, opt->attr, htons(val));
 	}
@@ -328,6 +326,23 @@ static int stt_parse_ttl(struct stt_args *args, const struct stt_option *opt)
 	return addattr8(args->n, STT_REQ_MAX, IFLA_STT_TTL_INHERIT, inherit);
 }
 
+static int stt_parse_label(struct stt_args *args, const struct stt_option *opt)
+{
+	const char *arg = stt_next(args, opt);
+	bool inherit;
+	__u64 label = 0;
+
+	if (!arg)
+		return -1;
+	inherit = !strcmp(arg, "inherit");
+	if (!inherit && !stt_parse_range(opt, arg, &label))
+		return stt_bad_value(opt, arg);
+
+	if (addattr32(args->n, STT_REQ_MAX, IFLA_STT_LABEL, htonl(label)))
+		return -1;
+	return addattr8(args->n, STT_REQ_MAX, IFLA_STT_LABEL_INHERIT, inherit);
+}
+
 static int stt_parse_tos(struct stt_args *args, const struct stt_option *opt)
 {
 	const char *arg = stt_next(args, opt);
@@ -361,6 +376,9 @@ static int stt_parse_df(struct stt_args *args, const struct stt_option *opt)
 #define STT_FLAG(_word, _attr)						\
 	{ .word = _word, .attr = _attr, .parse = stt_parse_flag }
 
+static const char stt_takes_label[] =
+	"inherit or a number from 0 to 1048575 (0xfffff)";
+
 static const char stt_takes_tos[] =
 	"inherit, a name in rt_dsfield or a hexadecimal number from 0 to ff";
 
@@ -368,6 +386,8 @@ static const struct stt_option stt_options[] = {
 	STT_NUMBER("id", IFLA_STT_KEY, 8, 0, UINT64_MAX, NULL),
 	STT_NUMBER("key", IFLA_STT_KEY, 8, 0, UINT64_MAX, NULL),
 	STT_NUMBER("vni", IFLA_STT_KEY, 8, 0, UINT64_MAX, NULL),
+	STT_NUMBER("ikey", IFLA_STT_KEY, 8, 0, UINT64_MAX, NULL),
+	STT_NUMBER("okey", IFLA_STT_OKEY, 8, 0, UINT64_MAX, NULL),
 	STT_FLAG("external", IFLA_STT_COLLECT_METADATA),
 	STT_NUMBER("keybase", IFLA_STT_KEYBASE, 4, 0, UINT32_MAX, NULL),
 	{ .word = "remote", .attr = IFLA_STT_REMOTE, .parse = stt_parse_remote,
@@ -391,7 +411,9 @@ static const struct stt_option stt_options[] = {
 	  .takes = stt_takes_tos },
 	{ .word = "df", .attr = IFLA_STT_DF, .parse = stt_parse_df,
 	  .takes = "unset, set or inherit" },
-	STT_NUMBER("flowlabel", IFLA_STT_LABEL, -4, 0, STT_LABEL_MAX, NULL),
+	{ .word = "flowlabel", .attr = IFLA_STT_LABEL, .parse = stt_parse_label,
+	  .max = STT_LABEL_MAX, .takes = stt_takes_label },
+	STT_NUMBER("fwmark", IFLA_STT_FWMARK, 4, 0, UINT32_MAX, NULL),
 	STT_FLAG("learning", IFLA_STT_LEARNING),
 	STT_NUMBER("ageing", IFLA_STT_AGEING, 4, 0, UINT32_MAX, "none"),
 	STT_NUMBER("maxaddress", IFLA_STT_LIMIT, 4, 0, UINT32_MAX,
@@ -404,23 +426,26 @@ static const struct stt_option stt_options[] = {
 static void stt_explain(FILE *f)
 {
 	fputs("Usage: ... stt { id ID | external [ keybase HI32 ] }\n"
+	      "		[ okey ID ]\n"
 	      "		[ remote ADDR | group ADDR ] [ local ADDR ]\n"
 	      "		[ dev NAME ] [ dstport PORT ] [ srcport MIN MAX ]\n"
 	      "		[ ttl TTL ] [ tos TOS ] [ df DF ]\n"
-	      "		[ flowlabel LABEL ]\n"
+	      "		[ flowlabel LABEL ] [ fwmark MARK ]\n"
 	      "		[ [no]learning ] [ ageing SECONDS ]\n"
 	      "		[ maxaddress NUMBER ]\n"
 	      "		[ [no]csumtrust ] [ [no]vlancompat ]\n"
 	      "		[ [no]dscpcopy ]\n"
 	      "\n"
-	      "Where:	ID	:= 0..18446744073709551615 (or key ID, vni ID)\n"
+	      "Where:	ID	:= 0..18446744073709551615\n"
+	      "		   (id is also key, vni or ikey)\n"
 	      "	HI32	:= 0..4294967295, upper half of every ID\n"
 	      "	ADDR	:= { IPV4_ADDRESS | IPV6_ADDRESS }\n"
 	      "	PORT	:= 1..65535 (default 7471)\n"
 	      "	TTL	:= { 1..255 | auto | inherit }\n"
 	      "	TOS	:= { DSFIELD | inherit } (or dsfield TOS)\n"
 	      "	DF	:= { unset | set | inherit }\n"
-	      "	LABEL	:= 0..1048575\n"
+	      "	LABEL	:= { 0..1048575 | inherit }\n"
+	      "	MARK	:= 0..4294967295\n"
 	      "	SECONDS	:= { 1..4294967295 | none }\n"
 	      "	NUMBER	:= { 1..4294967295 | unlimited }\n"
 	      "\n"
@@ -529,20 +554,35 @@ static void stt_print_bool(struct rtattr *tb[], int attr, const char *word)
  * have a structure that shows in hexadecimal. JSON readers that keep numbers
  * as doubles lose digits above 2^53, so that JSON has the string too.
  */
-static void stt_print_id(struct rtattr *tb[])
+static void stt_print_id(const char *word, __u64 id, bool text)
 {
 	char hex[sizeof("0x0123456789abcdef")];
-	__u64 id;
+	char key[sizeof("okey_hex")];
 
-	if (!stt_get(tb, IFLA_STT_KEY, &id, sizeof(id)))
-		return;
 	snprintf(hex, sizeof(hex), "0x%016" PRIx64, (uint64_t)id);
-
-	print_color_u64(PRINT_JSON, COLOR_NONE, "id", NULL, id);
-	stt_print_string(PRINT_JSON, "id_hex", NULL, hex);
+	snprintf(key, sizeof(key), "%s_hex", word);
+	print_color_u64(PRINT_JSON, COLOR_NONE, word, NULL, id);
+	stt_print_string(PRINT_JSON, key, NULL, hex);
+	if (!text)
+		return;
+	stt_print_string(PRINT_FP, NULL, "%s ", word);
 	print_color_u64(PRINT_FP, COLOR_NONE, NULL,
-			id > UINT32_MAX ? "id 0x%" PRIx64 " " :
-					  "id %" PRIu64 " ", id);
+			id > UINT32_MAX ? "0x%" PRIx64 " " : "%" PRIu64 " ",
+			id);
+}
+
+/* That which is sent is shown only if it is another one. */
+static void stt_print_ids(struct rtattr *tb[])
+{
+	bool has_id, has_okey;
+	__u64 id = 0, okey;
+
+	has_id = stt_get(tb, IFLA_STT_KEY, &id, sizeof(id));
+	has_okey = stt_get(tb, IFLA_STT_OKEY, &okey, sizeof(okey));
+	if (has_id)
+		stt_print_id("id", id, true);
+	if (has_okey)
+		stt_print_id("okey", okey, !has_id || okey != id);
 }
 
 static void stt_print_external(struct rtattr *tb[])
@@ -655,12 +695,27 @@ static void stt_print_df(struct rtattr *tb[])
 static void stt_print_label(struct rtattr *tb[])
 {
 	char hex[sizeof("0xffffffff")];
-	__be32 label;
+	__be32 label = 0;
+	__u8 inherit = 0;
 
-	if (!stt_get(tb, IFLA_STT_LABEL, &label, sizeof(label)) || !label)
+	stt_get(tb, IFLA_STT_LABEL, &label, sizeof(label));
+	stt_get(tb, IFLA_STT_LABEL_INHERIT, &inherit, sizeof(inherit));
+	if (!label && !inherit)
 		return;
 	snprintf(hex, sizeof(hex), "0x%x", ntohl(label));
-	stt_print_string(PRINT_ANY, "label", "flowlabel %s ", hex);
+	stt_print_string(PRINT_ANY, "label", "flowlabel %s ",
+			 inherit ? "inherit" : hex);
+}
+
+static void stt_print_fwmark(struct rtattr *tb[])
+{
+	char hex[sizeof("0xffffffff")];
+	__u32 mark;
+
+	if (!stt_get(tb, IFLA_STT_FWMARK, &mark, sizeof(mark)) || !mark)
+		return;
+	snprintf(hex, sizeof(hex), "0x%x", mark);
+	stt_print_string(PRINT_ANY, "fwmark", "fwmark %s ", hex);
 }
 
 static void stt_print_fdb(struct rtattr *tb[])
@@ -699,7 +754,7 @@ static void stt_print_opt(struct link_util *lu __maybe_unused,
 	if (!tb)
 		return;
 
-	stt_print_id(tb);
+	stt_print_ids(tb);
 	stt_print_external(tb);
 	stt_print_keybase(tb);
 	stt_print_addr(tb, IFLA_STT_REMOTE, AF_INET, "remote", "group");
@@ -712,6 +767,7 @@ static void stt_print_opt(struct link_util *lu __maybe_unused,
 	stt_print_tos(tb);
 	stt_print_df(tb);
 	stt_print_label(tb);
+	stt_print_fwmark(tb);
 	stt_print_fdb(tb);
 	stt_print_bool(tb, IFLA_STT_CSUM_TRUST, "csumtrust");
 	stt_print_bool(tb, IFLA_STT_VLAN_COMPAT, "vlancompat");

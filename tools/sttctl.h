@@ -100,6 +100,7 @@ void out_id(const char *key, const char *fmt, uint64_t id);
  * @elsewhere: the underlay is in another namespace
  * @external: ends and Context ID come with each packet
  * @id: Context ID
+ * @fwmark: mark for the route, 0 for that of each packet
  * @remote: far end
  * @local: near end
  * @link: underlay device
@@ -119,6 +120,7 @@ struct dev {
 	bool elsewhere;
 	bool external;
 	uint64_t id;
+	uint32_t fwmark;
 	struct addr remote;
 	struct addr local;
 	int link;
@@ -215,8 +217,23 @@ struct link {
 	char kind[16];
 };
 
-void net_route(const struct addr *dst, const struct addr *src, int oif,
-	       uint16_t port, struct route *route);
+/**
+ * struct route_query - what a route is asked for
+ * @dst: destination
+ * @src: source, NULL or none for any
+ * @oif: underlay device, 0 for any
+ * @mark: firewall mark
+ * @port: destination port of TCP, 0 for none
+ */
+struct route_query {
+	const struct addr *dst;
+	const struct addr *src;
+	int oif;
+	uint32_t mark;
+	uint16_t port;
+};
+
+void net_route(const struct route_query *q, struct route *route);
 void net_link(int index, struct link *link);
 /* State of a neighbour, NUD_*; 0 if there is none. */
 unsigned int net_neigh(int index, const struct addr *addr);

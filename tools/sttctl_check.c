@@ -343,11 +343,12 @@ static bool check_loop(const struct tunnel *t, const struct route *route)
 
 static void check_local(struct dev *dev)
 {
+	struct route_query q = { .dst = &dev->local };
 	struct route route;
 
 	if (!dev->local.family)
 		return;
-	net_route(&dev->local, NULL, 0, 0, &route);
+	net_route(&q, &route);
 	if (!route.err && route.type == RTN_LOCAL)
 		return;
 	/* In a VRF it is local to the table of that. */
@@ -364,6 +365,7 @@ static void check_local(struct dev *dev)
 /* Where does the peer's traffic come in, and does the way back agree? */
 static void check_other_device(const struct tunnel *t)
 {
+	struct route_query q = { .dst = &t->peer };
 	struct link here, there;
 	struct route back;
 	int arrival, rp;
@@ -374,7 +376,10 @@ static void check_other_device(const struct tunnel *t)
 	net_link(arrival, &here);
 	if (here.err || link_in_vrf(&here) || here.flags & IFF_LOOPBACK)
 		return;
-	net_route(&t->peer, NULL, 0, 0, &back);
+	/* The filter asks without a mark. */
+	if (t->dev.link)
+		q.mark = t->dev.fwmark;
+	net_route(&q, &back);
 	if (back.err || back.type != RTN_UNICAST || back.oif == arrival)
 		return;
 	net_link(back.oif, &there);
@@ -447,10 +452,17 @@ static void check_answer(const struct tunnel *t, const struct route *route,
 
 static void check_peer(struct tunnel *t)
 {
+	struct route_query q = {
+		.dst = &t->peer,
+		.src = &t->dev.local,
+		.oif = t->dev.link,
+		.mark = t->dev.fwmark,
+		.port = t->dev.port,
+	};
 	struct route route;
 	struct link link;
 
-	net_route(&t->peer, &t->dev.local, t->dev.link, t->dev.port, &route);
+	net_route(&q, &route);
 	if (check_no_route(t, &route) || check_loop(t, &route))
 		return;
 	check_other_device(t);

@@ -49,13 +49,6 @@ static int net_ask(struct nlmsghdr *(*make)(struct nl *nl, char *buf,
 
 /* ---- Routes */
 
-struct route_query {
-	const struct addr *dst;
-	const struct addr *src;
-	int oif;
-	uint16_t port;
-};
-
 static struct nlmsghdr *route_make(struct nl *nl, char *buf, const void *what)
 {
 	struct nlmsghdr *nlh = nl_request(nl, buf, RTM_GETROUTE, 0);
@@ -72,6 +65,8 @@ static struct nlmsghdr *route_make(struct nl *nl, char *buf, const void *what)
 	}
 	if (q->oif)
 		mnl_attr_put_u32(nlh, RTA_OIF, q->oif);
+	if (q->mark)
+		mnl_attr_put_u32(nlh, RTA_MARK, q->mark);
 	mnl_attr_put_u8(nlh, RTA_IP_PROTO, IPPROTO_TCP);
 	if (q->port)
 		mnl_attr_put_u16(nlh, RTA_DPORT, htons(q->port));
@@ -103,15 +98,10 @@ static void route_parse(const struct nlmsghdr *nlh, void *arg)
 	route->learned = route->mtu && ci->rta_expires;
 }
 
-void net_route(const struct addr *dst, const struct addr *src, int oif,
-	       uint16_t port, struct route *route)
+void net_route(const struct route_query *q, struct route *route)
 {
-	struct route_query q = {
-		.dst = dst, .src = src, .oif = oif, .port = port,
-	};
-
 	memset(route, 0, sizeof(*route));
-	route->err = net_ask(route_make, &q, route_parse, route);
+	route->err = net_ask(route_make, q, route_parse, route);
 }
 
 /* ---- Links */

@@ -156,6 +156,8 @@ void out_id(const char *key, const char *fmt, uint64_t id)
 		printf("\"0x%016" PRIx64 "\"", id);
 		return;
 	}
+	if (!fmt)
+		return;
 	snprintf(text, sizeof(text), id > UINT32_MAX ? "0x%" PRIx64 :
 						       "%" PRIu64, id);
 	printf(fmt, text);

@@ -46,6 +46,7 @@ static void dev_parse_conf(struct dev *dev, const struct nlattr *nest)
 
 	nl_nested(nest, conf, IFLA_STT_MAX);
 	dev->id = nl_uint(conf[IFLA_STT_KEY]);
+	dev->fwmark = nl_uint(conf[IFLA_STT_FWMARK]);
 	dev->external = nl_uint(conf[IFLA_STT_COLLECT_METADATA]);
 	addr_read(&dev->remote, conf[IFLA_STT_REMOTE], conf[IFLA_STT_REMOTE6]);
 	addr_read(&dev->local, conf[IFLA_STT_LOCAL], conf[IFLA_STT_LOCAL6]);
@@ -137,10 +138,15 @@ static void dev_out_addr(const char *key, const struct addr *addr)
 static void dev_out_id(const struct dev *dev)
 {
 	const struct nlattr *keybase = dev->conf[IFLA_STT_KEYBASE];
+	const struct nlattr *okey = dev->conf[IFLA_STT_OKEY];
 
 	out_bool("external", NULL, dev->external);
 	if (!dev->external) {
 		out_id("id", " id %s", dev->id);
+		if (okey)
+			out_id("okey", nl_uint(okey) != dev->id ? " okey %s" :
+								  NULL,
+			       nl_uint(okey));
 		return;
 	}
 	out_text(" external");
@@ -196,8 +202,12 @@ static void dev_out_ip(const struct dev *dev)
 	if (nl_uint(conf[IFLA_STT_DF]) < ARRAY_SIZE(df))
 		out_str("df", " df %s", df[nl_uint(conf[IFLA_STT_DF])]);
 	snprintf(hex, sizeof(hex), "0x%x", label);
-	if (label)
-		out_str("label", " flowlabel %s", hex);
+	inherit = nl_uint(conf[IFLA_STT_LABEL_INHERIT]);
+	if (label || inherit)
+		out_str("label", " flowlabel %s", inherit ? "inherit" : hex);
+	snprintf(hex, sizeof(hex), "0x%x", dev->fwmark);
+	if (dev->fwmark)
+		out_str("fwmark", " fwmark %s", hex);
 }
 
 static void dev_out_policy(const struct dev *dev)

@@ -55,6 +55,12 @@
  *	device, for users whose metadata holds only 32 bits
  * @IFLA_STT_DSCP_COPY: u8, boolean: give a received inner packet the DSCP of
  *	the first segment (the uniform model of RFC 2983); default off
+ * @IFLA_STT_OKEY: u64, Context ID to send with, where it is another one than
+ *	%IFLA_STT_KEY, which is received
+ * @IFLA_STT_FWMARK: u32, firewall mark that the route to the remote is looked
+ *	up with; 0 is that of the inner packet
+ * @IFLA_STT_LABEL_INHERIT: u8, boolean: take the flow label of the inner packet
+ *	if it is IPv6 and has one
  * @__IFLA_STT_MAX: not an attribute
  */
 enum {
@@ -81,6 +87,9 @@ enum {
 	IFLA_STT_VLAN_COMPAT,
 	IFLA_STT_KEYBASE,
 	IFLA_STT_DSCP_COPY,
+	IFLA_STT_OKEY,
+	IFLA_STT_FWMARK,
+	IFLA_STT_LABEL_INHERIT,
 	__IFLA_STT_MAX
 };
 
