@@ -44,10 +44,14 @@
  * @dests: destinations of any other address
  * @used: jiffies when it was last used to send
  * @updated: jiffies when it was last set or seen as a source
+ * @seq: lower part of its number, in the order of the list
  * @state: NUD_*
  * @flags: NTF_*
+ * @seq_high: upper part
  * @list: in the list of entries, in the order of their making
  * @rcu: frees it after its last reader
+ *
+ * A hundred thousand of them should not need a larger slab.
  */
 struct stt_fdb {
 	struct rhash_head		node;
@@ -56,8 +60,10 @@ struct stt_fdb {
 	struct hlist_head		dests;
 	unsigned long			used;
 	unsigned long			updated;
+	u32				seq;
 	u16				state;
 	u8				flags;
+	u8				seq_high;
 	struct list_head		list;
 	struct rcu_head			rcu;
 };
@@ -66,11 +72,13 @@ struct stt_fdb {
  * struct stt_dest - one of several destinations of an entry
  * @node: in its list
  * @remote: the destination
+ * @seq: number, in the order of the list
  * @rcu: frees it after its last reader
  */
 struct stt_dest {
 	struct hlist_node	node;
 	struct stt_remote	*remote;
+	u64			seq;
 	struct rcu_head		rcu;
 };
 
@@ -80,6 +88,7 @@ struct stt_dest {
  * @remotes: destinations
  * @list: all entries
  * @lock: for all changes
+ * @seq: number of the latest entry or destination of one
  * @count: entries
  * @learned: entries that were learned
  * @ageing: removes entries that were not used for long
@@ -90,6 +99,7 @@ struct stt_fdb_table {
 	struct rhashtable	remotes;
 	struct list_head	list;
 	spinlock_t		lock;	/* see above */
+	u64			seq;
 	unsigned int		count;
 	unsigned int		learned;
 	struct delayed_work	ageing;
@@ -255,6 +265,9 @@ static struct stt_fdb *stt_fdb_new(struct stt_fdb_table *t,
 	fdb->flags = flags;
 	fdb->used = jiffies;
 	fdb->updated = jiffies;
+	t->seq++;
+	fdb->seq = t->seq;
+	fdb->seq_high = t->seq >> 32;
 	INIT_HLIST_HEAD(&fdb->dests);
 	return fdb;
 }
@@ -340,6 +353,7 @@ static int stt_fdb_add_dest(struct stt_fdb_table *t, struct stt_fdb *fdb,
 	if (!dest)
 		return -ENOMEM;
 	dest->remote = remote;
+	dest->seq = ++t->seq;
 	hlist_for_each_entry(last, &fdb->dests, node)
 		if (!last->node.next)
 			break;
@@ -1121,43 +1135,98 @@ bool stt_fdb_count(const struct stt_dev *stt, u32 *entries, u32 *learned)
 	return t;
 }
 
+static u64 stt_fdb_seq(const struct stt_fdb *fdb)
+{
+	return (u64)fdb->seq_high << 32 | fdb->seq;
+}
+
+/* Where to go on; entries that precede @cursor may follow. */
+static struct stt_fdb *stt_fdb_resume(struct stt_fdb_table *t,
+				      const struct stt_fdb_cursor *cursor)
+{
+	struct stt_fdb_id id = stt_fdb_id(cursor->mac, t->stt->id.key);
+	struct stt_fdb *fdb = NULL;
+
+	/* Spares the way through all that is done. */
+	if (cursor->seq)
+		fdb = rhashtable_lookup(&t->entries, &id, stt_fdb_params);
+	if (fdb && stt_fdb_seq(fdb) == cursor->seq)
+		return fdb;
+	return list_entry_rcu(t->list.next, struct stt_fdb, list);
+}
+
+static int stt_fdb_walk_entry(struct stt_dev *stt, const struct stt_fdb *fdb,
+			      struct stt_fdb_cursor *cursor,
+			      int (*fn)(struct stt_dev *stt,
+					const struct stt_fdb_info *info,
+					void *arg),
+			      void *arg)
+{
+	const struct stt_remote *remote = rcu_dereference(fdb->remote);
+	struct stt_fdb_info info;
+	struct stt_dest *dest;
+	int err;
+
+	if (remote) {
+		info = stt_fdb_info(fdb, remote);
+		return fn(stt, &info, arg);
+	}
+	hlist_for_each_entry_rcu(dest, &fdb->dests, node) {
+		if (dest->seq < cursor->dest)
+			continue;
+		cursor->dest = dest->seq;
+		info = stt_fdb_info(fdb, dest->remote);
+		err = fn(stt, &info, arg);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
 /**
  * stt_fdb_walk() - do something for each destination of each entry
  * @stt: the device
- * @fn: what to do; stops if it does not return 0
+ * @cursor: zero, or where the last walk through this device has stopped
+ * @fn: what to do; the walk stops there if it does not return 0
  * @arg: for @fn
+ *
+ * What exists from the first to the last of the walks that a cursor joins is
+ * met once, whatever is made and removed meanwhile.
  *
  * Context: RCU read lock held.
  * Return: what @fn returned last, 0 if there was nothing to do.
  */
-int stt_fdb_walk(struct stt_dev *stt,
+int stt_fdb_walk(struct stt_dev *stt, struct stt_fdb_cursor *cursor,
 		 int (*fn)(struct stt_dev *stt,
 			   const struct stt_fdb_info *info, void *arg),
 		 void *arg)
 {
-	const struct stt_fdb_table *t = rcu_dereference(stt->fdb);
-	const struct stt_remote *remote;
-	struct stt_fdb_info info;
-	struct stt_dest *dest;
+	struct stt_fdb_table *t = rcu_dereference(stt->fdb);
 	struct stt_fdb *fdb;
-	int err = 0;
+	u64 seq;
+	int err;
 
+	if (cursor->ifindex != stt->dev->ifindex) {
+		memset(cursor, 0, sizeof(*cursor));
+		cursor->ifindex = stt->dev->ifindex;
+	}
 	if (!t)
 		return 0;
-	list_for_each_entry_rcu(fdb, &t->list, list) {
-		remote = rcu_dereference(fdb->remote);
-		if (remote) {
-			info = stt_fdb_info(fdb, remote);
-			err = fn(stt, &info, arg);
-			if (err)
-				return err;
-		}
-		hlist_for_each_entry_rcu(dest, &fdb->dests, node) {
-			info = stt_fdb_info(fdb, dest->remote);
-			err = fn(stt, &info, arg);
-			if (err)
-				return err;
-		}
+	fdb = stt_fdb_resume(t, cursor);
+	list_for_each_entry_from_rcu(fdb, &t->list, list) {
+		seq = stt_fdb_seq(fdb);
+		if (seq < cursor->seq)
+			continue;
+		if (seq > cursor->seq)
+			cursor->dest = 0;
+		cursor->seq = seq;
+		ether_addr_copy(cursor->mac, fdb->id.mac);
+		err = stt_fdb_walk_entry(stt, fdb, cursor, fn, arg);
+		if (err)
+			return err;
+		/* This one is done, even if it turns out to be the last. */
+		cursor->seq = seq + 1;
+		cursor->dest = 0;
 	}
 	return 0;
 }

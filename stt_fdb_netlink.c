@@ -294,29 +294,35 @@ int stt_fdb_flush(struct net_device *dev, const struct ndmsg *ndm,
  * struct stt_fdb_dump_walk - state of a walk that fills a dump
  * @skb: to fill
  * @cb: state of the dump
- * @idx: counts what was there to dump
  */
 struct stt_fdb_dump_walk {
 	struct sk_buff		*skb;
 	struct netlink_callback	*cb;
-	int			*idx;
 };
+
+/*
+ * Ours is the end of what a dump remembers from one message to the next. The
+ * core counts what is dumped, which after a removal is not where it was; its
+ * count stands for other tables of the same port, before us.
+ */
+static struct stt_fdb_cursor *stt_fdb_dump_cursor(struct netlink_callback *cb)
+{
+	const size_t core = 24;
+
+	BUILD_BUG_ON(core + sizeof(struct stt_fdb_cursor) > sizeof(cb->ctx));
+	return (struct stt_fdb_cursor *)&cb->ctx[core];
+}
 
 static int stt_fdb_dump_one(struct stt_dev *stt,
 			    const struct stt_fdb_info *info, void *arg)
 {
 	const struct stt_fdb_dump_walk *walk = arg;
 	struct netlink_callback *cb = walk->cb;
-	int err = 0;
 
-	if (*walk->idx >= stt_compat_fdb_dump_idx(cb))
-		err = stt_event_fill_neigh(walk->skb, stt, info,
-					   NETLINK_CB(cb->skb).portid,
-					   cb->nlh->nlmsg_seq, RTM_NEWNEIGH,
-					   NLM_F_MULTI);
-	if (!err)
-		(*walk->idx)++;
-	return err;
+	return stt_event_fill_neigh(walk->skb, stt, info,
+				    NETLINK_CB(cb->skb).portid,
+				    cb->nlh->nlmsg_seq, RTM_NEWNEIGH,
+				    NLM_F_MULTI);
 }
 
 /**
@@ -325,7 +331,7 @@ static int stt_fdb_dump_one(struct stt_dev *stt,
  * @cb: state of the dump
  * @dev: stt device
  * @filter_dev: unused
- * @idx: counts what was there to dump, filled in or not
+ * @idx: unused
  *
  * Return: 0 or -EMSGSIZE if @skb is full.
  */
@@ -333,11 +339,12 @@ int stt_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb,
 		 struct net_device *dev, struct net_device *filter_dev,
 		 int *idx)
 {
-	struct stt_fdb_dump_walk walk = { skb, cb, idx };
+	struct stt_fdb_dump_walk walk = { skb, cb };
 	int err;
 
 	rcu_read_lock();
-	err = stt_fdb_walk(netdev_priv(dev), stt_fdb_dump_one, &walk);
+	err = stt_fdb_walk(netdev_priv(dev), stt_fdb_dump_cursor(cb),
+			   stt_fdb_dump_one, &walk);
 	rcu_read_unlock();
 	return err;
 }

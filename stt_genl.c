@@ -130,13 +130,13 @@ static int stt_genl_dev_get(struct sk_buff *request, struct genl_info *info)
 /**
  * struct stt_genl_dump - how far a dump has come
  * @dev: devices seen
- * @entry: of the next device, destinations of FDB entries that are done
  * @ifindex: the only device to dump, 0 for all
+ * @cursor: in the FDB of the next device
  */
 struct stt_genl_dump {
-	unsigned int	dev;
-	unsigned int	entry;
-	int		ifindex;
+	unsigned int		dev;
+	int			ifindex;
+	struct stt_fdb_cursor	cursor;
 };
 
 static struct stt_genl_dump *stt_genl_dump(struct netlink_callback *cb)
@@ -175,6 +175,9 @@ static int stt_genl_dump_devs(struct sk_buff *skb, struct netlink_callback *cb,
 	struct net_device *dev;
 	unsigned int i = 0;
 
+	/* If devices come or go, the next one is another: user space is told */
+	if (!dump->ifindex)
+		cb->seq = net->dev_base_seq;
 	rcu_read_lock();
 	for_each_netdev_rcu(net, dev) {
 		if (dev->rtnl_link_ops != &stt_link_ops ||
@@ -185,7 +188,6 @@ static int stt_genl_dump_devs(struct sk_buff *skb, struct netlink_callback *cb,
 		if (fn(skb, cb, netdev_priv(dev)))
 			break;
 		dump->dev++;
-		dump->entry = 0;
 	}
 	rcu_read_unlock();
 	return skb->len;
@@ -207,9 +209,15 @@ static int stt_genl_dev_start(struct netlink_callback *cb)
 static int stt_genl_dump_dev(struct sk_buff *skb, struct netlink_callback *cb,
 			     struct stt_dev *stt)
 {
-	return stt_event_fill_dev(skb, stt, NETLINK_CB(cb->skb).portid,
-				  cb->nlh->nlmsg_seq, NLM_F_MULTI,
-				  STT_CMD_DEV_GET);
+	void *message = skb_tail_pointer(skb);
+	int err;
+
+	err = stt_event_fill_dev(skb, stt, NETLINK_CB(cb->skb).portid,
+				 cb->nlh->nlmsg_seq, NLM_F_MULTI,
+				 STT_CMD_DEV_GET);
+	if (!err)
+		nl_dump_check_consistent(cb, message);
+	return err;
 }
 
 static int stt_genl_dev_dump(struct sk_buff *skb, struct netlink_callback *cb)
@@ -262,7 +270,6 @@ static int stt_genl_fdb_start(struct netlink_callback *cb)
  * @key: Context ID of the entries, if @by_key
  * @addr: address of their destinations, :: for any
  * @by_key: compare it
- * @done: destinations of the device that have been looked at
  */
 struct stt_genl_walk {
 	struct sk_buff		*skb;
@@ -271,7 +278,6 @@ struct stt_genl_walk {
 	u64			key;
 	struct in6_addr		addr;
 	bool			by_key;
-	unsigned int		done;
 };
 
 static bool stt_genl_fdb_match(const struct stt_genl_walk *walk,
@@ -288,17 +294,17 @@ static int stt_genl_fdb_fill(struct stt_dev *stt,
 {
 	struct stt_genl_walk *walk = arg;
 	struct netlink_callback *cb = walk->cb;
-	int err = 0;
+	void *message = skb_tail_pointer(walk->skb);
+	int err;
 
-	if (walk->done++ < stt_genl_dump(cb)->entry)
+	if (!stt_genl_fdb_match(walk, info))
 		return 0;
-	if (stt_genl_fdb_match(walk, info))
-		err = stt_event_fill_fdb(walk->skb, stt, info, NULL,
-					 NETLINK_CB(cb->skb).portid,
-					 cb->nlh->nlmsg_seq, NLM_F_MULTI,
-					 STT_CMD_FDB_GET);
+	err = stt_event_fill_fdb(walk->skb, stt, info, NULL,
+				 NETLINK_CB(cb->skb).portid,
+				 cb->nlh->nlmsg_seq, NLM_F_MULTI,
+				 STT_CMD_FDB_GET);
 	if (!err)
-		stt_genl_dump(cb)->entry++;
+		nl_dump_check_consistent(cb, message);
 	return err;
 }
 
@@ -323,7 +329,8 @@ static int stt_genl_fdb_walk(struct sk_buff *skb, struct netlink_callback *cb,
 	}
 	stt_genl_parse_addr(tb[STT_FDB_A_DST], tb[STT_FDB_A_DST6], &walk.addr,
 			    NULL);
-	return stt_fdb_walk(stt, stt_genl_fdb_fill, &walk);
+	return stt_fdb_walk(stt, &stt_genl_dump(cb)->cursor, stt_genl_fdb_fill,
+			    &walk);
 }
 
 static int stt_genl_fdb_dump(struct sk_buff *skb, struct netlink_callback *cb)

@@ -616,6 +616,22 @@ static inline struct stt_fdb_id stt_fdb_id(const u8 *mac, u64 key)
 }
 
 /**
+ * struct stt_fdb_cursor - how far a walk through an FDB has come
+ * @ifindex: device
+ * @mac: address of the next entry, if that still exists
+ * @seq: number of the next entry, 0 for the first
+ * @dest: number of its next destination, 0 for the first
+ *
+ * Must fit beside what the core keeps of a dump.
+ */
+struct stt_fdb_cursor {
+	u32	ifindex;
+	u8	mac[ETH_ALEN];
+	u64	seq:40;
+	u64	dest:40;
+} __packed;
+
+/**
  * struct stt_fdb_filter - which entries to flush
  * @addr: address of the destination, :: for any
  * @key: Context ID, if @by_key
@@ -666,7 +682,7 @@ bool stt_fdb_peek(struct stt_dev *stt, const struct stt_fdb_id *id,
 unsigned int stt_fdb_purge(struct stt_dev *stt,
 			   const struct stt_fdb_filter *filter);
 bool stt_fdb_count(const struct stt_dev *stt, u32 *entries, u32 *learned);
-int stt_fdb_walk(struct stt_dev *stt,
+int stt_fdb_walk(struct stt_dev *stt, struct stt_fdb_cursor *cursor,
 		 int (*fn)(struct stt_dev *stt,
 			   const struct stt_fdb_info *info, void *arg),
 		 void *arg);

@@ -130,6 +130,8 @@ static int nl_parse(struct nl *nl, const char *buf, int len, nl_fn fn,
 	for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
 		if (nlh->nlmsg_seq != nl->seq)
 			continue;
+		if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
+			nl->interrupted = true;
 		switch (nlh->nlmsg_type) {
 		case NLMSG_ERROR:
 			return nl_parse_error(nl, nlh);

@@ -8,6 +8,7 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Room for a request, and for what one call of recv() may return. */
@@ -20,6 +21,7 @@
  * @seq: sequence number of the last request
  * @family: message type of the generic netlink family
  * @group: multicast group of its events
+ * @interrupted: what was dumped has changed meanwhile, so that some may lack
  * @error: what the kernel had to say of the last error, or strerror()
  */
 struct nl {
@@ -27,6 +29,7 @@ struct nl {
 	unsigned int seq;
 	uint16_t family;
 	uint32_t group;
+	bool interrupted;
 	char error[256];
 };
 

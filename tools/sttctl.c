@@ -66,6 +66,14 @@ void ctl_open(struct nl *nl)
 		ctl_die("netlink: %s", nl->error);
 }
 
+void ctl_close(struct nl *nl)
+{
+	if (nl->interrupted)
+		fputs("sttctl: devices have come or gone meanwhile: the list may not be complete; ask again\n",
+		      stderr);
+	nl_close(nl);
+}
+
 /* ---- Words of the command line */
 
 const char *ctl_next(struct ctl_args *args)

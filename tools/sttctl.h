@@ -45,6 +45,8 @@ struct ctl_args {
 __attribute__((format(printf, 1, 2), noreturn))
 void ctl_die(const char *fmt, ...);
 void ctl_open(struct nl *nl);
+/* Says on standard error if a list that was printed may not be complete. */
+void ctl_close(struct nl *nl);
 const char *ctl_next(struct ctl_args *args);
 bool ctl_word(struct ctl_args *args, const char *word);
 const char *ctl_value(struct ctl_args *args, const char *word,

@@ -327,7 +327,7 @@ static int fdb_show(struct ctl_args *args)
 	fdb_talk(&nl, &fdb, nlh, fdb_show_one);
 	out_close_array();
 	out_end();
-	nl_close(&nl);
+	ctl_close(&nl);
 	return CTL_OK;
 }
 

@@ -324,7 +324,7 @@ int cmd_show(struct ctl_args *args)
 		ctl_die("\"%s\": no such device in this namespace", name);
 	out_close_array();
 	out_end();
-	nl_close(&nl);
+	ctl_close(&nl);
 	return CTL_OK;
 }
 
