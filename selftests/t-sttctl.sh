@@ -289,9 +289,10 @@ monitor_tells_of_learning_and_moving()
 		ip -n "$hv" link add stt0 type stt id 1
 		ip -n "$hv" link set stt0 master br0 up
 	done
+	# As soon as there is a way, hosts tell of their groups.
+	hv=$hv1 monitor_start
 	ctl "$hv1" fdb append default dev stt0 dst 10.0.0.2
 	ctl "$hv2" fdb append default dev stt0 dst 10.0.0.1
-	monitor_start
 	in_ns "$vm1" ping -q -c 1 -w 10 192.0.2.2
 	mac=$(link_address "$vm2" eth0)
 	event ".event == \"fdb_new\" and .mac == \"$mac\" and
