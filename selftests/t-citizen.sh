@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # long
-# timeout: 300
+# timeout: 600
 # What any network device owes its surroundings: namespaces that come and go,
 # VRFs, underlay devices that change or vanish, the TCP port it takes, tools
 # that look at it, users without privileges, and the module's own end.  As
