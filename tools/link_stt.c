@@ -253,45 +253,48 @@ static bool stt_addr_is_multicast(int family, const void *addr)
 	return IN_MULTICAST(ntohl(*(const in_addr_t *)addr));
 }
 
-/* Returns the address family, 0 after saying what is wrong. */
+/* The zero address of either family is none, and goes with any other. */
 static int stt_parse_addr(struct stt_args *args, const struct stt_option *opt,
-			  int attr6, bool multicast)
+			  int attr6, bool multicast, int *family)
 {
 	const char *arg = stt_next(args, opt);
 	struct in6_addr addr;
-	int family;
+	size_t len;
 
 	if (!arg)
-		return 0;
-	family = strchr(arg, ':') ? AF_INET6 : AF_INET;
-	if (inet_pton(family, arg, &addr) != 1 ||
-	    stt_addr_is_multicast(family, &addr) != multicast) {
-		stt_bad_value(opt, arg);
-		return 0;
-	}
-
-	if (family == AF_INET6 ?
-	    addattr_l(args->n, STT_REQ_MAX, attr6, &addr, sizeof(addr)) :
-	    addattr_l(args->n, STT_REQ_MAX, opt->attr, &addr,
-		      sizeof(struct in_addr)))
-		return 0;
-	return family;
+		return -1;
+	memset(&addr, 0, sizeof(addr));
+	*family = strchr(arg, ':') ? AF_INET6 : AF_INET;
+	len = *family == AF_INET6 ? sizeof(addr) : sizeof(struct in_addr);
+	if ((multicast || strcmp(arg, "any")) &&
+	    (inet_pton(*family, arg, &addr) != 1 ||
+	     stt_addr_is_multicast(*family, &addr) != multicast))
+		return stt_bad_value(opt, arg);
+	if (addattr_l(args->n, STT_REQ_MAX,
+		      *family == AF_INET6 ? attr6 : opt->attr, &addr, len))
+		return -1;
+	if (!memcmp(&addr, &in6addr_any, sizeof(addr)))
+		*family = 0;
+	return 0;
 }
 
 static int stt_parse_remote(struct stt_args *args,
 			    const struct stt_option *opt)
 {
-	args->remote_family = stt_parse_addr(args, opt, IFLA_STT_REMOTE6,
-					     !strcmp(opt->word, "group"));
+	if (stt_parse_addr(args, opt, IFLA_STT_REMOTE6,
+			   !strcmp(opt->word, "group"), &args->remote_family))
+		return -1;
 	args->remote = args->argv[0];
-	return args->remote_family ? 0 : -1;
+	return 0;
 }
 
 static int stt_parse_local(struct stt_args *args, const struct stt_option *opt)
 {
-	args->local_family = stt_parse_addr(args, opt, IFLA_STT_LOCAL6, false);
+	if (stt_parse_addr(args, opt, IFLA_STT_LOCAL6, false,
+			   &args->local_family))
+		return -1;
 	args->local = args->argv[0];
-	return args->local_family ? 0 : -1;
+	return 0;
 }
 
 static int stt_parse_dev(struct stt_args *args, const struct stt_option *opt)
@@ -391,11 +394,11 @@ static const struct stt_option stt_options[] = {
 	STT_FLAG("external", IFLA_STT_COLLECT_METADATA),
 	STT_NUMBER("keybase", IFLA_STT_KEYBASE, 4, 0, UINT32_MAX, NULL),
 	{ .word = "remote", .attr = IFLA_STT_REMOTE, .parse = stt_parse_remote,
-	  .takes = "a unicast IPv4 or IPv6 address (see also \"group\")" },
+	  .takes = "any or a unicast IPv4 or IPv6 address (or use \"group\")" },
 	{ .word = "group", .attr = IFLA_STT_REMOTE, .parse = stt_parse_remote,
 	  .takes = "a multicast IPv4 or IPv6 address (see also \"remote\")" },
 	{ .word = "local", .attr = IFLA_STT_LOCAL, .parse = stt_parse_local,
-	  .takes = "a unicast IPv4 or IPv6 address" },
+	  .takes = "any or a unicast IPv4 or IPv6 address" },
 	{ .word = "dev", .attr = IFLA_STT_LINK, .parse = stt_parse_dev,
 	  .takes = "the name of an existing network device" },
 	STT_NUMBER("dstport", IFLA_STT_PORT, -2, 1, 65535, NULL),
