@@ -69,7 +69,7 @@ void ctl_open(struct nl *nl)
 void ctl_close(struct nl *nl)
 {
 	if (nl->interrupted)
-		fputs("sttctl: devices have come or gone meanwhile: the list may not be complete; ask again\n",
+		fputs("sttctl: devices came or went meanwhile; ask again\n",
 		      stderr);
 	nl_close(nl);
 }
@@ -87,6 +87,20 @@ bool ctl_word(struct ctl_args *args, const char *word)
 	if (!*args->argv || strcmp(*args->argv, word))
 		return false;
 	args->argv++;
+	return true;
+}
+
+bool ctl_option(struct ctl_args *args, const char *word)
+{
+	unsigned int i;
+
+	if (!ctl_word(args, word))
+		return false;
+	for (i = 0; args->given[i]; i++)
+		if (!strcmp(args->given[i], word))
+			ctl_die("\"%s\" is given twice", word);
+	/* No command has as many options as there is room for. */
+	args->given[i] = word;
 	return true;
 }
 
@@ -203,7 +217,7 @@ const char *addr_text(const struct addr *addr)
 
 static int cmd_help(struct ctl_args *args)
 {
-	(void)args;
+	ctl_end(args);
 	fputs(ctl_usage, stdout);
 	return CTL_OK;
 }
@@ -241,32 +255,25 @@ static void ctl_enter(const char *name)
 
 int main(int argc, char **argv)
 {
-	struct ctl_args args;
+	struct ctl_args args = { .argv = argv + !!argc };
 	const char *word;
 	unsigned int i;
-	int opt;
 
-	while ((opt = getopt(argc, argv, "+jn:h")) != -1) {
-		switch (opt) {
-		case 'j':
+	for (;;) {
+		if (ctl_word(&args, "-j"))
 			ctl_json = true;
+		else if (ctl_word(&args, "-n"))
+			ctl_enter(ctl_value(&args, "-n", "a namespace"));
+		else
 			break;
-		case 'n':
-			ctl_enter(optarg);
-			break;
-		case 'h':
-			return cmd_help(NULL);
-		default:
-			fputs(ctl_usage, stderr);
-			return CTL_ERROR;
-		}
 	}
-	args.argv = argv + optind;
+	if (ctl_word(&args, "-h") || ctl_word(&args, "--help"))
+		return cmd_help(&args);
 	word = ctl_next(&args);
-	if (!word) {
-		fputs(ctl_usage, stderr);
-		return CTL_ERROR;
-	}
+	if (!word)
+		ctl_die("a command is required; see sttctl help");
+	if (word[0] == '-')
+		ctl_die("\"%s\" is not an option; see sttctl help", word);
 	for (i = 0; i < ARRAY_SIZE(ctl_commands); i++)
 		if (!strcmp(word, ctl_commands[i].word))
 			return ctl_commands[i].run(&args);

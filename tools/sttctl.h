@@ -40,6 +40,7 @@ extern bool ctl_json;
 /* The words of the command line that are left; the list ends with NULL. */
 struct ctl_args {
 	char **argv;
+	const char *given[16];	/* options that have been taken */
 };
 
 __attribute__((format(printf, 1, 2), noreturn))
@@ -49,6 +50,8 @@ void ctl_open(struct nl *nl);
 void ctl_close(struct nl *nl);
 const char *ctl_next(struct ctl_args *args);
 bool ctl_word(struct ctl_args *args, const char *word);
+/* The same of a word that may come only once. */
+bool ctl_option(struct ctl_args *args, const char *word);
 const char *ctl_value(struct ctl_args *args, const char *word,
 		      const char *takes);
 void ctl_end(struct ctl_args *args);
@@ -286,6 +289,7 @@ void net_hear(int fd, const struct addr *peer, uint16_t port,
  * @daddr: outer destination
  * @iif: name of the device it comes in by, or NULL
  * @oif: name of the device it goes out by, or NULL
+ * @vrf: name of the VRF that the device is in, or NULL
  * @port: destination port
  */
 struct segment {
@@ -293,6 +297,7 @@ struct segment {
 	const struct addr *daddr;
 	const char *iif;
 	const char *oif;
+	const char *vrf;
 	uint16_t port;
 };
 

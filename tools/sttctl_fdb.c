@@ -104,15 +104,15 @@ static void fdb_take_via(struct ctl_args *args, struct fdb *fdb)
 /* Words that choose entries: true if there was one. */
 static bool fdb_take_match(struct ctl_args *args, struct fdb *fdb)
 {
-	if (ctl_word(args, "dev")) {
+	if (ctl_option(args, "dev")) {
 		fdb->dev = ctl_value(args, "dev", "the name of a device");
 		if (strlen(fdb->dev) >= IF_NAMESIZE)
-			ctl_die("\"%s\" is wrong: dev takes the name of one",
+			ctl_die("\"%s\" is wrong: dev takes a device's name",
 				fdb->dev);
-	} else if (ctl_word(args, "src_id")) {
+	} else if (ctl_option(args, "src_id")) {
 		fdb->src_id = ctl_number(args, "src_id", 0, UINT64_MAX);
 		fdb->has_src_id = true;
-	} else if (ctl_word(args, "dst")) {
+	} else if (ctl_option(args, "dst")) {
 		fdb_take_dst(args, fdb);
 	} else {
 		return false;
@@ -125,26 +125,29 @@ static bool fdb_take_rest(struct ctl_args *args, struct fdb *fdb)
 {
 	unsigned int i;
 
-	if (ctl_word(args, "id")) {
+	if (ctl_option(args, "id")) {
 		fdb->id = ctl_number(args, "id", 0, UINT64_MAX);
 		fdb->has_id = true;
 		return true;
 	}
-	if (ctl_word(args, "port")) {
+	if (ctl_option(args, "port")) {
 		fdb->port = ctl_number(args, "port", 1, 65535);
 		return true;
 	}
-	if (ctl_word(args, "via")) {
+	if (ctl_option(args, "via")) {
 		fdb_take_via(args, fdb);
 		return true;
 	}
 	for (i = 0; i < ARRAY_SIZE(fdb_states); i++)
-		if (ctl_word(args, fdb_states[i].word)) {
+		if (ctl_option(args, fdb_states[i].word)) {
+			if (fdb->state)
+				ctl_die("\"%s\" excludes another given state",
+					fdb_states[i].word);
 			fdb->state = fdb_states[i].state;
 			return true;
 		}
 	for (i = 0; i < ARRAY_SIZE(fdb_flags); i++)
-		if (ctl_word(args, fdb_flags[i].word)) {
+		if (ctl_option(args, fdb_flags[i].word)) {
 			fdb->flags |= fdb_flags[i].flag;
 			return true;
 		}
@@ -310,7 +313,7 @@ static int fdb_show(struct ctl_args *args)
 	struct nl nl;
 
 	for (;;) {
-		if (ctl_word(args, "lladdr"))
+		if (ctl_option(args, "lladdr"))
 			fdb_take_mac(args, &fdb, "lladdr");
 		else if (!fdb_take_match(args, &fdb))
 			break;
@@ -338,7 +341,7 @@ static int fdb_change(struct ctl_args *args, int mode)
 	struct nlmsghdr *nlh;
 	struct nl nl;
 
-	fdb_take_mac(args, &fdb, "fdb");
+	fdb_take_mac(args, &fdb, mode < 0 ? "fdb del" : "fdb add");
 	while (fdb_take_match(args, &fdb) || fdb_take_rest(args, &fdb))
 		;
 	ctl_end(args);

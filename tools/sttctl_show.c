@@ -495,9 +495,9 @@ int cmd_top(struct ctl_args *args)
 	struct nl nl;
 
 	for (;;) {
-		if (ctl_word(args, "interval"))
+		if (ctl_option(args, "interval"))
 			interval = ctl_number(args, "interval", 1, 3600);
-		else if (ctl_word(args, "count"))
+		else if (ctl_option(args, "count"))
 			count = ctl_number(args, "count", 1, UINT32_MAX);
 		else
 			break;
@@ -653,14 +653,14 @@ static int reasm_set(struct ctl_args *args)
 
 	ctl_open(&nl);
 	while (*args->argv) {
-		if (ctl_word(args, "budget")) {
+		if (ctl_option(args, "budget")) {
 			if (ctl_word(args, "default")) {
 				counters_get(&nl, &c);
 				budget = c.reasm[STT_REASM_A_BUDGET_DEFAULT];
 			} else {
 				budget = reasm_budget(args);
 			}
-		} else if (ctl_word(args, "timeout")) {
+		} else if (ctl_option(args, "timeout")) {
 			timeout = ctl_number(args, "timeout",
 					     STT_REASM_TIMEOUT_MIN,
 					     STT_REASM_TIMEOUT_MAX);
