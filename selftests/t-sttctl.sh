@@ -416,7 +416,29 @@ each_mistake_gets_a_sentence()
 	refused '"02:00" is wrong' ctl "$hv" fdb add 02:00 dev stt0 dst 10.0.0.1
 	refused '"02:00:00:00:00:0g" is wrong' \
 		ctl "$hv" fdb add 02:00:00:00:00:0g dev stt0 dst 10.0.0.1
-	refused '"fdb" lacks a value' ctl "$hv" fdb add
+	refused '"fdb add" lacks a value' ctl "$hv" fdb add
+	refused '"fdb del" lacks a value' ctl "$hv" fdb del
+	refused '"dev" is given twice' ctl "$hv" fdb show dev stt0 dev stt1
+	refused '"static" excludes another' \
+		ctl "$hv" fdb add 02:00:00:00:00:01 dev stt0 dst 10.0.0.1 \
+		permanent static
+	refused '"nosuchdevice-nosuchdevice" is wrong: dev' \
+		ctl "$hv" fdb show dev nosuchdevice-nosuchdevice
+	refused '"vni" is not expected' \
+		ctl "$hv" fdb add 02:00:00:00:00:01 dev stt0 dst 10.0.0.1 vni 5
+	refused '"timeout" is given twice' \
+		ctl "$hv" reasm set timeout 5 timeout 6
+	refused '"8G" is wrong: budget' ctl "$hv" reasm set budget 8G
+	refused '"more" is not expected' ctl "$hv" help more
+	refused 'a command is required' ctl "$hv"
+	refused '"-x" is not an option' ctl "$hv" -x show
+	refused '"--json" is not an option' "$sttctl" --json show
+	refused '"-n" lacks a value' "$sttctl" -n
+	refused '"10.0.0.300" is wrong: check takes' ctl "$hv" check 10.0.0.300
+	refused '"" is wrong: check takes' ctl "$hv" check ""
+	refused '"": no such device' ctl "$hv" show ""
+	refused 'unicast or multicast' ctl "$hv" \
+		fdb add 02:00:00:00:00:01 dev stt0 dst 255.255.255.255
 	refused '"dst" lacks a value' ctl "$hv" fdb show dst
 	refused '"10.0.0" is wrong: dst takes' ctl "$hv" fdb show dst 10.0.0
 	refused '"dev" is required' ctl "$hv" fdb flush
@@ -1000,6 +1022,30 @@ check_wrong_checksums()
 	fine
 }
 
+# Segments that somebody on the way refuses.
+check_errors_of_others()
+{
+	tunnel
+	passes
+	in_ns "$hv2" nft -f - <<-END
+		table inet fw {
+			chain in {
+				type filter hook input priority 0
+				tcp dport 7471 reject with \
+					icmpx admin-prohibited
+			}
+		}
+	END
+	in_ns "$vm1" ping -q -i 0.05 192.0.2.2 >/dev/null 2>&1 &
+	busywait 20 counter_grows tx_unreachable >/dev/null
+	finds unreachable
+	kill $!
+	wait $! || true
+	in_ns "$hv2" nft flush ruleset
+	passes
+	fine
+}
+
 counter_grows()
 {
 	[ "$(json "$hv1" ".counters.$1" stats)" -gt 0 ]
@@ -1025,6 +1071,267 @@ check_no_memory_for_reassembly()
 memory_runs_out()
 {
 	json "$hv1" '.counters.rx_no_budget + .reasm.evictions > 0' stats
+}
+
+# vrf_tunnel: under0 in the VRF red of both hypervisors, and the tunnel.
+vrf_tunnel()
+{
+	local n far
+
+	topology 1500
+	for n in 1 2; do
+		local hv=hv$n
+
+		far=$((3 - n))
+		ip -n "${!hv}" -batch - <<-END
+			link add red type vrf table 10
+			link set red up
+			link set under0 master red up
+			link add stt0 type stt id 1 local 10.0.0.$n \
+				remote 10.0.0.$far dev red
+			link set stt0 master br0 up
+		END
+		in_ns "${!hv}" ethtool -K under0 gro on
+	done
+	fine
+	passes
+}
+
+check_underlay_in_a_vrf()
+{
+	vrf_tunnel
+	# What has come in is the VRF's, for rules of hook "input".
+	ruleset <<-END
+		table inet fw {
+			chain in {
+				type filter hook input priority 0
+				iifname under0 tcp dport 7471 drop
+			}
+		}
+	END
+	passes
+	fine
+	ruleset <<-END
+		table inet fw {
+			chain in {
+				type filter hook input priority 0
+				iifname red tcp dport 7471 drop
+			}
+		}
+	END
+	finds firewall
+	blocked
+	remedy firewall
+	passes
+	ruleset <<-END
+		table inet fw {
+			chain pre {
+				type filter hook prerouting priority 0
+				iifname under0 tcp dport 7471 drop
+			}
+		}
+	END
+	finds firewall
+	blocked
+	remedy firewall
+	passes
+	ruleset <<-END
+		table inet fw {
+			chain out {
+				type filter hook output priority 0
+				oifname red tcp dport 7471 drop
+			}
+		}
+	END
+	finds firewall
+	blocked
+	remedy firewall
+	passes
+	fine
+	# The main table knows a way that the VRF does not.
+	ip -n "$hv1" route add unreachable default table 10 metric 4278198272
+	ip -n "$hv1" link change stt0 type stt remote 10.9.9.9
+	ip -n "$hv1" link add other type dummy
+	ip -n "$hv1" link set other up
+	ip -n "$hv1" route add 10.9.9.9/32 dev other
+	finds route
+}
+
+check_link_local_underlay()
+{
+	local n far
+
+	topology 1500
+	for n in 1 2; do
+		local hv=hv$n
+
+		far=$((3 - n))
+		ip -n "${!hv}" -batch - <<-END
+			addr add fe80::$n/64 dev under0 nodad
+			link add stt0 type stt id 1 local fe80::$n \
+				remote fe80::$far dev under0
+			link set stt0 master br0 up
+		END
+		in_ns "${!hv}" ethtool -K under0 gro on
+	done
+	fine
+	passes
+	ruleset <<-END
+		table ip6 fw {
+			chain in {
+				type filter hook input priority 0
+				ip6 saddr fe80::2 tcp dport 7471 drop
+			}
+		}
+	END
+	finds firewall
+	blocked
+	remedy firewall
+	passes
+	fine
+	ip -n "$hv1" link set under0 mtu 1300
+	finds mtu
+	remedy mtu
+	fine
+	ip -n "$hv1" link change stt0 type stt remote fe80::3
+	ip -n "$hv1" -6 neigh flush dev under0
+	finds neighbour
+}
+
+check_iptables_rules()
+{
+	local v family
+
+	for v in iptables ip6tables; do
+		$v-nft -V >/dev/null 2>&1 || skip "no $v-nft"
+	done
+	for family in 4 6; do
+		v=iptables
+		[ $family = 4 ] || v=ip6tables
+		topology 1500
+		topology_tunnel $family
+		in_ns "$hv1" ethtool -K under0 gro on
+		fine
+		passes
+		in_ns "$hv1" $v-nft -A INPUT -p tcp --dport 7471 -j DROP
+		finds firewall
+		[[ $fix = "$v "*" INPUT "* ]]
+		blocked
+		remedy firewall "$v=$v-nft"
+		passes
+		fine
+		in_ns "$hv1" $v-nft -F
+		in_ns "$hv1" $v-nft -A OUTPUT -o under0 -p tcp \
+			-m multiport --dports 7000,7471 -j REJECT
+		finds firewall
+		blocked
+		remedy firewall "$v=$v-nft"
+		passes
+		in_ns "$hv1" $v-nft -F
+		# No connection is one of ours, whatever its state.
+		in_ns "$hv1" $v-nft -A INPUT -m conntrack \
+			--ctstate RELATED,ESTABLISHED -j ACCEPT
+		in_ns "$hv1" $v-nft -A INPUT -m conntrack --ctstate INVALID \
+			-j DROP
+		in_ns "$hv1" $v-nft -A INPUT -p tcp -m multiport \
+			--dports 22,7472:7500 -j DROP
+		passes
+		fine
+		in_ns "$hv1" $v-nft -A INPUT -p tcp -j REJECT
+		finds firewall
+		blocked
+		remedy firewall "$v=$v-nft"
+		passes
+		in_ns "$hv1" $v-nft -F
+		in_ns "$hv1" $v-nft -P INPUT DROP
+		in_ns "$hv1" $v-nft -A INPUT -m state --state ESTABLISHED \
+			-j ACCEPT
+		in_ns "$hv1" $v-nft -A INPUT -p tcp --dport 22 -j ACCEPT
+		in_ns "$hv1" $v-nft -A INPUT -p icmp -j ACCEPT
+		in_ns "$hv1" $v-nft -A INPUT -p ipv6-icmp -j ACCEPT
+		finds firewall
+		blocked
+		remedy firewall "$v=$v-nft"
+		passes
+		fine
+		in_ns "$hv1" $v-nft -D INPUT 1
+		in_ns "$hv1" $v-nft -A INPUT -m conntrack \
+			--ctstate NEW,UNTRACKED -j ACCEPT
+		passes
+		fine
+		ns_cleanup
+	done
+}
+
+# Nobody can look where there is no name to enter by.
+check_underlay_without_a_name()
+{
+	tunnel
+	ip -n "$hv1" link set stt0 nomaster
+	ip -n "$hv1" link set stt0 netns "$vm1"
+	ip -n "$vm1" link set stt0 up
+	# A process keeps it.
+	ip netns exec "$hv1" sleep 1000 &
+	busywait 10 other_net $! >/dev/null
+	ip netns del "$hv1"
+	same "namespace stt0" "$("$sttctl" -j -n "$vm1" check |
+		jq -r '.[] | "\(.check) \(.ifname)"')"
+	fix=$("$sttctl" -j -n "$vm1" check | jq -r '.[0].fix')
+	same "ip netns attach NAME PID" "$fix"
+	fix=${fix/NAME/$hv1}
+	bash -c "${fix/PID/$!}"
+	same "[]" "$("$sttctl" -j -n "$vm1" check)"
+	kill $!
+}
+
+other_net()
+{
+	[ "$(readlink "/proc/$1/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+}
+
+# ---- Completion
+
+# completed LINE: what bash would offer for the last word of it, sorted.
+completed()
+{
+	bash -c '
+		PATH=$1:$PATH
+		. ./../tools/bash-completion/sttctl
+		read -ra COMP_WORDS <<<"$2"
+		[[ $2 != *" " ]] || COMP_WORDS+=("")
+		COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
+		_sttctl
+		printf "%s\n" "${COMPREPLY[@]}" | sort | xargs
+	' completed "$(dirname "$sttctl")" "$1"
+}
+
+words_are_completed()
+{
+	[ -e ../tools/bash-completion/sttctl ] || skip "not in the source tree"
+	fdb_ns
+	ctl "$hv" fdb add 02:00:00:00:00:01 dev stt0 dst 10.0.0.2
+	same "check fdb help monitor reasm show stats top" \
+		"$(completed "sttctl ")"
+	same "show stats" "$(completed "sttctl s")"
+	same "-j -n" "$(completed "sttctl -")"
+	same "$hv" "$(completed "sttctl -n ${hv%?}")"
+	same "stt0 stt1" "$(completed "sttctl -n $hv show ")"
+	same "stt0 stt1" "$(completed "sttctl -j -n $hv fdb show dev ")"
+	same "10.0.0.2 stt0 stt1" "$(completed "sttctl -n $hv check ")"
+	same "10.0.0.2" "$(completed "sttctl -n $hv fdb show dst ")"
+	same "lo" "$(completed "sttctl -n $hv fdb add default via l")"
+	same "add append" "$(completed "sttctl fdb a")"
+	same "default" "$(completed "sttctl fdb append ")"
+	same "dst" "$(completed "sttctl fdb add default dev stt0 ds")"
+	# Nothing that has been said already.
+	same "" "$(completed "sttctl fdb add default dst 10.0.0.1 dst")"
+	same "budget timeout" "$(completed "sttctl reasm set ")"
+	same "timeout" "$(completed "sttctl reasm set budget 1M ")"
+	same "count" "$(completed "sttctl top c")"
+	# Every word of the usage that begins a command is offered.
+	"$sttctl" help | sed -n '/^COMMAND/,/^$/p' | sed 's/^COMMAND := //' |
+		awk '/^[[:blank:]]*[a-z]/ { print $1 }' | sort -u | xargs |
+		diff - <(completed "sttctl ")
 }
 
 # The device is with the VM, its underlay is not.
@@ -1086,7 +1393,13 @@ trap 'rm -f "$events"' EXIT
 	check_ping_without_answer \
 	check_port_taken \
 	check_ends_disagree \
+	check_errors_of_others \
 	check_wrong_checksums \
 	check_no_memory_for_reassembly \
-	check_underlay_elsewhere
+	check_underlay_elsewhere \
+	check_underlay_in_a_vrf \
+	check_link_local_underlay \
+	check_iptables_rules \
+	check_underlay_without_a_name \
+	words_are_completed
 run_tests "$@"

@@ -254,14 +254,20 @@ static bool check_link_up(const struct link *link)
 	return true;
 }
 
+/* Looks up the VRF that the device is in, if there is one. */
+static bool link_vrf(const struct link *link, struct link *vrf)
+{
+	memset(vrf, 0, sizeof(*vrf));
+	if (link->master)
+		net_link(link->master, vrf);
+	return !strcmp(vrf->kind, "vrf");
+}
+
 static bool link_in_vrf(const struct link *link)
 {
-	struct link master;
+	struct link vrf;
 
-	if (!link->master)
-		return false;
-	net_link(link->master, &master);
-	return !strcmp(master.kind, "vrf");
+	return link_vrf(link, &vrf);
 }
 
 /* ---- The way to the peer */
@@ -370,6 +376,9 @@ static void check_other_device(const struct tunnel *t)
 	struct route back;
 	int arrival, rp;
 
+	/* A link-local address says nothing without a device. */
+	if (t->peer.family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&t->peer.v6))
+		return;
 	arrival = t->dev.link ? t->dev.link : net_addr_owner(&t->dev.local);
 	if (!arrival)
 		return;
@@ -416,7 +425,12 @@ static void check_firewall(const struct tunnel *t, const struct route *route,
 		.oif = link->name,
 		.port = t->dev.port,
 	};
+	struct link vrf;
 
+	if (link_vrf(link, &vrf)) {
+		in.vrf = vrf.name;
+		out.vrf = vrf.name;
+	}
 	nft_check(&in, "from");
 	if (out.saddr->family)
 		nft_check(&out, "to");
@@ -530,6 +544,12 @@ static void check_counters(const struct counters *before)
 	if (count)
 		finding("unknown_id", fixf("ip -d link show type stt"),
 			"%llu frames came with an id, a source or to an address that no device has; compare both ends",
+			count);
+	count = counters_value(&after, "tx_unreachable") -
+		counters_value(before, "tx_unreachable");
+	if (count)
+		finding("unreachable", fixf("tcpdump -ni any 'icmp or icmp6'"),
+			"%llu ICMP errors came that say of segments that they cannot be delivered; run sttctl check where they come from",
 			count);
 	count = counters_value(&after, "rx_bad_csum") -
 		counters_value(before, "rx_bad_csum");

@@ -30,6 +30,7 @@ struct nft_eval {
 	const struct segment *seg;
 	const char *family;
 	const char *table;
+	const char *dev;	/* it comes or goes by, as this chain sees it */
 	bool tracked;		/* the state of the connection is known */
 	long handle;		/* of the rule that has dropped */
 	int depth;
@@ -231,9 +232,9 @@ static void nft_left_meta(const struct nft_eval *ev, const char *key,
 	bool v4 = ev->seg->saddr->family == AF_INET;
 
 	if (!strcmp(key, "iifname") || !strcmp(key, "iif"))
-		left->name = ev->seg->iif;
+		left->name = ev->seg->iif ? ev->dev : NULL;
 	else if (!strcmp(key, "oifname") || !strcmp(key, "oif"))
-		left->name = ev->seg->oif;
+		left->name = ev->seg->oif ? ev->dev : NULL;
 	else if (!strcmp(key, "l4proto"))
 		left->name = "tcp";
 	else if (!strcmp(key, "nfproto"))
@@ -408,6 +409,132 @@ static bool nft_ends(const json_t *expr)
 	return false;
 }
 
+/*
+ * As JSON, a match of iptables is no more than a name. What it says is in the
+ * text, which has those that are common in words of nft's own.
+ */
+
+/* The text of the rule from @word on, or NULL; @buf is for the line. */
+static const char *nft_text(const struct nft_eval *ev, const json_t *rule,
+			    const char *word, char *buf, size_t len)
+{
+	const char *family = nft_str(rule, "family"), *found = NULL;
+	char want[64], command[256];
+	FILE *f;
+
+	snprintf(want, sizeof(want), "# handle %lld\n",
+		 (long long)json_integer_value(json_object_get(rule,
+							       "handle")));
+	snprintf(command, sizeof(command),
+		 "exec nft -a list chain %s '%s' '%s' 2>/dev/null", family,
+		 ev->table, nft_str(rule, "chain"));
+	if (strchr(ev->table, '\'') || strchr(nft_str(rule, "chain"), '\''))
+		return NULL;
+	fflush(stdout);
+	f = popen(command, "r");
+	while (f && !found && fgets(buf, len, f))
+		if (strlen(buf) > strlen(want) &&
+		    !strcmp(buf + strlen(buf) - strlen(want), want))
+			found = strstr(buf, word);
+	if (f)
+		pclose(f);
+	return found ? found + strlen(word) : NULL;
+}
+
+/* "!= ..." or "! ..." */
+static bool nft_text_not(const char **text)
+{
+	if (**text != '!')
+		return false;
+	*text += strcspn(*text, " ");
+	*text += strspn(*text, " ");
+	return true;
+}
+
+/* What follows "ct state": names with commas between them. */
+static enum match nft_text_state(const struct nft_eval *ev, const char *text)
+{
+	const char *state = ev->tracked ? "untracked" : "invalid";
+	bool not = nft_text_not(&text), found = false;
+	size_t len;
+
+	for (; *text && *text != ' '; text += len + (text[len] == ',')) {
+		len = strcspn(text, ", ");
+		if (len == strlen(state) && !strncmp(text, state, len))
+			found = true;
+	}
+	return nft_is(found != not);
+}
+
+/* What follows "tcp dport": a number, a range, or several in braces. */
+static enum match nft_text_ports(const struct nft_eval *ev, const char *text)
+{
+	bool not = nft_text_not(&text), found = false;
+	unsigned int low, high;
+	bool more;
+	int len;
+
+	more = *text == '{';
+	text += strspn(text, "{ ");
+	do {
+		if (sscanf(text, "%u-%u%n", &low, &high, &len) != 2) {
+			if (sscanf(text, "%u%n", &low, &len) != 1)
+				return MAYBE;
+			high = low;
+		}
+		text += len;
+		if (ev->seg->port >= low && ev->seg->port <= high)
+			found = true;
+		if (more && !strchr(",} ", *text))
+			return MAYBE;
+		text += strspn(text, ", ");
+	} while (more && *text && *text != '}');
+	return nft_is(found != not);
+}
+
+static enum match nft_xt(const struct nft_eval *ev, const json_t *rule,
+			 const char *name)
+{
+	const char *text;
+	char buf[1024];
+
+	if (!strcmp(name, "conntrack") || !strcmp(name, "state")) {
+		text = nft_text(ev, rule, " ct state ", buf, sizeof(buf));
+		if (!text)
+			text = nft_text(ev, rule, "\tct state ", buf,
+					sizeof(buf));
+		return text ? nft_text_state(ev, text) : MAYBE;
+	}
+	if (!strcmp(name, "multiport")) {
+		text = nft_text(ev, rule, " tcp dport ", buf, sizeof(buf));
+		return text ? nft_text_ports(ev, text) : MAYBE;
+	}
+	return strcmp(name, "comment") ? MAYBE : YES;
+}
+
+static bool nft_xt_drops(const json_t *xt)
+{
+	return !strcmp(nft_str(xt, "type"), "target") &&
+	       (!strcmp(nft_str(xt, "name"), "REJECT") ||
+		!strcmp(nft_str(xt, "name"), "DROP"));
+}
+
+/* Targets after which the next rule is asked. */
+static bool nft_xt_neutral(const json_t *xt)
+{
+	static const char * const neutral[] = {
+		"LOG", "NFLOG", "MARK", "CONNMARK", "TRACE", "CT", "NOTRACK",
+	};
+	unsigned int i;
+
+	if (strcmp(nft_str(xt, "type"), "target"))
+		return false;
+	for (i = 0; i < ARRAY_SIZE(neutral); i++)
+		if (!strcmp(nft_str(xt, "name"), neutral[i]))
+			return true;
+	return false;
+}
+
 static enum verdict nft_rule(struct nft_eval *ev, const json_t *rule)
 {
 	enum match sure = YES, m;
@@ -416,7 +543,21 @@ static enum verdict nft_rule(struct nft_eval *ev, const json_t *rule)
 	size_t i;
 
 	json_array_foreach(json_object_get(rule, "expr"), i, expr) {
-		if (json_object_get(expr, "match")) {
+		const json_t *xt = json_object_get(expr, "xt");
+
+		if (nft_xt_drops(xt)) {
+			v = DROP;
+			break;
+		}
+		if (xt && !strcmp(nft_str(xt, "type"), "match")) {
+			m = nft_xt(ev, rule, nft_str(xt, "name"));
+			if (m == NO)
+				return NEXT;
+			if (m < sure)
+				sure = m;
+		} else if (nft_xt_neutral(xt)) {
+			continue;
+		} else if (json_object_get(expr, "match")) {
 			m = nft_match(ev, json_object_get(expr, "match"));
 			if (m == NO)
 				return NEXT;
@@ -498,13 +639,15 @@ static const char *nft_fix(const struct segment *seg, const json_t *chain)
 		    seg->iif ? "saddr" : "daddr", addr_text(peer), seg->port);
 }
 
-static void nft_base(const struct segment *seg, const json_t *chain,
-		     const char *what)
+/* True if the chain drops the segment, which is reported. */
+static bool nft_base(const struct segment *seg, const json_t *chain,
+		     const char *dev, const char *what)
 {
 	struct nft_eval ev = {
 		.seg = seg,
 		.family = nft_str(chain, "family"),
 		.table = nft_str(chain, "table"),
+		.dev = dev,
 	};
 	const char *name = nft_str(chain, "name");
 	char rule[64] = "policy drop";
@@ -516,7 +659,7 @@ static void nft_base(const struct segment *seg, const json_t *chain,
 	if (v == NEXT || v == RETURN)
 		v = strcmp(nft_str(chain, "policy"), "drop") ? ACCEPT : DROP;
 	if (v != DROP)
-		return;
+		return false;
 	if (ev.handle)
 		snprintf(rule, sizeof(rule), "rule with handle %ld",
 			 ev.handle);
@@ -524,6 +667,20 @@ static void nft_base(const struct segment *seg, const json_t *chain,
 		"segments %s %s are dropped by the firewall: table %s %s, chain %s, %s",
 		what, addr_text(seg->iif ? seg->saddr : seg->daddr),
 		ev.family, ev.table, name, rule);
+	return true;
+}
+
+/* In a VRF it passes most chains twice, and "input" as come by the VRF. */
+static void nft_hook(const struct segment *seg, const json_t *chain,
+		     const char *what)
+{
+	const char *dev = seg->iif ? seg->iif : seg->oif;
+
+	if ((!seg->vrf || strcmp(nft_str(chain, "hook"), "input")) &&
+	    nft_base(seg, chain, dev, what))
+		return;
+	if (seg->vrf)
+		nft_base(seg, chain, seg->vrf, what);
 }
 
 /* The ruleset is that of the namespace; forget it before another one. */
@@ -546,6 +703,6 @@ void nft_check(const struct segment *seg, const char *what)
 
 		if (chain && json_object_get(chain, "hook") &&
 		    nft_applies(seg, chain))
-			nft_base(seg, chain, what);
+			nft_hook(seg, chain, what);
 	}
 }
