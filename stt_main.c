@@ -37,6 +37,7 @@ static const char * const stt_net_names[__STT_NET_MAX] = {
 	[STT_NET_RX_UNKNOWN_ID] = "rx_unknown_id",
 	[STT_NET_PMTU_LEARNED] = "pmtu_learned",
 	[STT_NET_PMTU_REJECTED] = "pmtu_rejected",
+	[STT_NET_TX_UNREACHABLE] = "tx_unreachable",
 };
 
 /**

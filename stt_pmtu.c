@@ -6,6 +6,8 @@
  * segments have none, so we listen for such errors ourselves, and enter in the
  * routing tables what is told about a path that one of our tunnels uses. The
  * next frame is then cut accordingly.
+ *
+ * That a host, network or port cannot be reached is counted.
  */
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
@@ -72,13 +74,14 @@ void stt_pmtu_icmp(struct stt_net *sn, struct sk_buff *skb)
 	const struct iphdr *iph;
 	struct icmphdr ihbuf;
 	struct in6_addr saddr, daddr;
+	bool too_long;
 	u32 mtu;
 
 	ih = skb_header_pointer(skb, icmp, sizeof(ihbuf), &ihbuf);
-	if (!ih || ih->type != ICMP_DEST_UNREACH ||
-	    ih->code != ICMP_FRAG_NEEDED)
+	if (!ih || ih->type != ICMP_DEST_UNREACH)
 		return;
-	mtu = ntohs(ih->un.frag.mtu);
+	too_long = ih->code == ICMP_FRAG_NEEDED;
+	mtu = too_long ? ntohs(ih->un.frag.mtu) : 0;
 	if (!pskb_may_pull(skb, quote + sizeof(*iph)))
 		return;
 	iph = (const struct iphdr *)(skb->data + quote);
@@ -90,6 +93,10 @@ void stt_pmtu_icmp(struct stt_net *sn, struct sk_buff *skb)
 	if (!stt_pmtu_is_ours(sn, &saddr, &daddr, skb, quote + iph->ihl * 4,
 			      ntohs(iph->tot_len), mtu))
 		return;
+	if (!too_long) {
+		stt_net_count(sn, STT_NET_TX_UNREACHABLE);
+		return;
+	}
 	if (!mtu || nf_ip_checksum(skb, NF_INET_LOCAL_IN, icmp, IPPROTO_ICMP)) {
 		stt_net_count(sn, STT_NET_PMTU_REJECTED);
 		return;
@@ -113,12 +120,15 @@ void stt_pmtu_icmp6(struct stt_net *sn, struct sk_buff *skb, unsigned int icmp)
 	const struct icmp6hdr *ih;
 	const struct ipv6hdr *iph;
 	struct icmp6hdr ihbuf;
+	bool too_long;
 	u32 mtu;
 
 	ih = skb_header_pointer(skb, icmp, sizeof(ihbuf), &ihbuf);
-	if (!ih || ih->icmp6_type != ICMPV6_PKT_TOOBIG)
+	if (!ih || (ih->icmp6_type != ICMPV6_PKT_TOOBIG &&
+		    ih->icmp6_type != ICMPV6_DEST_UNREACH))
 		return;
-	mtu = ntohl(ih->icmp6_mtu);
+	too_long = ih->icmp6_type == ICMPV6_PKT_TOOBIG;
+	mtu = too_long ? ntohl(ih->icmp6_mtu) : 0;
 	if (!pskb_may_pull(skb, quote + sizeof(*iph)))
 		return;
 	iph = (const struct ipv6hdr *)(skb->data + quote);
@@ -128,6 +138,10 @@ void stt_pmtu_icmp6(struct stt_net *sn, struct sk_buff *skb, unsigned int icmp)
 			      quote + sizeof(*iph),
 			      sizeof(*iph) + ntohs(iph->payload_len), mtu))
 		return;
+	if (!too_long) {
+		stt_net_count(sn, STT_NET_TX_UNREACHABLE);
+		return;
+	}
 	if (nf_ip6_checksum(skb, NF_INET_LOCAL_IN, icmp, IPPROTO_ICMPV6)) {
 		stt_net_count(sn, STT_NET_PMTU_REJECTED);
 		return;
