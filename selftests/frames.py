@@ -5,15 +5,18 @@
   frames.py send DEV SRC DST [COUNT [STEP]]
       COUNT (1) frames through DEV, the source address counting up from SRC
       in steps of STEP (1)
-  frames.py fill DEV REMOTE COUNT
-      COUNT static entries for 02:00:00:00:00:00 and up behind REMOTE
+  frames.py fill DEV REMOTE COUNT [FIRST]
+      COUNT static entries for 02:00:00:00:00:00 or FIRST and up behind REMOTE
+  frames.py churn DEV REMOTE COUNT FIRST
+      such entries, which exist, are removed and made again until there is
+      nobody to read what is printed: a line each time
 """
 
 import socket
 import struct
 import sys
 
-RTM_NEWNEIGH, NLMSG_ERROR = 28, 2
+RTM_NEWNEIGH, RTM_DELNEIGH, NLMSG_ERROR = 28, 29, 2
 F_REQUEST, F_ACK, F_EXCL, F_CREATE = 1, 4, 0x200, 0x400
 NDA_DST, NDA_LLADDR = 1, 2
 NUD_NOARP, NTF_SELF = 0x40, 2
@@ -34,8 +37,7 @@ def send(device, source, target, count="1", step="1"):
                   rest)
 
 
-def fill(device, remote, count):
-    count = int(count)
+def change(kind, device, remote, count, base):
     index = socket.if_nametoindex(device)
     sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
     sock.setsockopt(socket.SOL_SOCKET, 32, 4 << 20)     # SO_SNDBUFFORCE
@@ -49,20 +51,32 @@ def fill(device, remote, count):
         end = min(first + batch, count)
         data = b""
         for number in range(first, end):
-            flags = F_REQUEST | F_CREATE | F_EXCL
+            flags = F_REQUEST
+            if kind == RTM_NEWNEIGH:
+                flags |= F_CREATE | F_EXCL
             if number == end - 1:
                 flags |= F_ACK
-            data += struct.pack("=IHHII", size, RTM_NEWNEIGH, flags, number,
-                                0) + head
+            data += struct.pack("=IHHII", size, kind, flags, number, 0) + head
             data += struct.pack("=HH", 10, NDA_LLADDR) + (
-                0x020000000000 + number).to_bytes(6, "big") + b"\0\0" + tail
+                base + number).to_bytes(6, "big") + b"\0\0" + tail
         sock.send(data)
         answer = sock.recv(1 << 16)
-        kind, = struct.unpack_from("=H", answer, 4)
+        answered, = struct.unpack_from("=H", answer, 4)
         code, = struct.unpack_from("=i", answer, 16)
-        if kind != NLMSG_ERROR or code:
+        if answered != NLMSG_ERROR or code:
             sys.exit("entries from %d: error %d" % (first, code))
 
 
+def fill(device, remote, count, first="02:00:00:00:00:00"):
+    change(RTM_NEWNEIGH, device, remote, int(count), address(first))
+
+
+def churn(device, remote, count, first):
+    while True:
+        change(RTM_DELNEIGH, device, remote, int(count), address(first))
+        change(RTM_NEWNEIGH, device, remote, int(count), address(first))
+        print("again", flush=True)
+
+
 if __name__ == "__main__":
-    {"send": send, "fill": fill}[sys.argv[1]](*sys.argv[2:])
+    {"send": send, "fill": fill, "churn": churn}[sys.argv[1]](*sys.argv[2:])

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # long
-# timeout: 240
+# timeout: 900
 # The forwarding database: bridge(8) on the entries of one device, who is told
 # of changes, learning and ageing between hosts, and how it behaves when large.
 # As root, with the module loaded.  STT_FULL=1 makes more noise for longer.
@@ -345,6 +345,61 @@ a_dump_is_complete()
 	  "02:00:00:00:00:00 02:00:00:00:0b:b7" ]
 }
 
+# all_of COUNT COMMAND...: the entries that COMMAND lists are those for
+# 02:00:00:01:00:00 and COUNT - 1 up, each once, besides any for 02:00:00:00.
+all_of()
+{
+	local count=$1 macs
+
+	shift
+	macs=$("$@" | cut -d' ' -f1 | grep '^02:00:00:0[1-9]' | sort)
+	[ "$(wc -l <<<"$macs")" = "$count" ] && [ -z "$(uniq -d <<<"$macs")" ]
+}
+
+# overtaken FILE COUNT COMMAND...: the same, several times; three times FILE
+# grows meanwhile.
+overtaken()
+{
+	local file=$1 before lines=0 deadline=$((SECONDS + 200))
+
+	shift
+	while [ $lines -lt 3 ]; do
+		before=$(wc -l <"$file")
+		all_of "$@"
+		if [ "$(wc -l <"$file")" -gt $((before + 1)) ]; then
+			lines=$((lines + 1))
+		fi
+		[ $SECONDS -lt $deadline ]
+	done
+}
+
+# Entries that precede those of interest come and go while all are listed.
+a_dump_is_complete_whatever_goes_meanwhile()
+{
+	local count=20000 rounds pid n ctl=${STT_PLUGIN_DIR:-}/sttctl
+
+	[ "${STT_FULL:-}" != 1 ] || count=100000
+	[ -x "$ctl" ] || ctl=$(command -v sttctl) || skip "no sttctl"
+	one_host
+	rounds=$(mktemp)
+	in_ns "$host" "$frames" fill x 10.0.0.2 2000
+	in_ns "$host" "$frames" fill x 10.0.0.2 $count 02:00:00:01:00:00
+	# The destinations of one entry are in a list of their own.
+	for n in {1..250}; do
+		echo "fdb append 00:00:00:00:00:00 dev x dst 10.0.1.$n"
+	done | bridge -n "$host" -batch -
+	ip netns exec "$host" "$frames" churn x 10.0.0.2 2000 \
+		02:00:00:00:00:00 >"$rounds" &
+	pid=$!
+	overtaken "$rounds" $count bridge -n "$host" fdb show dev x
+	overtaken "$rounds" $count "$ctl" -n "$host" fdb show dev x
+	kill $pid
+	wait $pid || :
+	[ "$("$ctl" -n "$host" fdb show lladdr default | wc -l)" = 250 ]
+	[ "$(entries | grep -c '^00:00:00:00:00:00 ')" = 250 ]
+	rm -f "$rounds"
+}
+
 # three_hosts [OPTION...]: x in host for any remote, and in two others for
 # host alone.
 three_hosts()
@@ -599,6 +654,7 @@ run_tests entries_are_shown_as_set entries_are_replaced_and_deleted \
 	the_remote_of_the_device_is_a_destination_like_others \
 	flush_takes_what_was_asked_for flush_takes_the_destinations_asked_for \
 	each_change_is_told_once a_dump_is_complete \
+	a_dump_is_complete_whatever_goes_meanwhile \
 	addresses_are_learned_and_move nothing_is_learned_without_learning \
 	no_more_is_learned_than_allowed what_is_not_seen_again_is_forgotten \
 	a_hundred_thousand_entries changes_under_traffic
