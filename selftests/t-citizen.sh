@@ -288,6 +288,105 @@ what_tools_see()
 	await 10 pings
 }
 
+# below NS DEV: devices that it is on top of, as sysfs has it.
+below()
+{
+	in_ns "$1" find "/sys/class/net/$2/" -name 'lower_*' -printf '%f ' |
+		sed 's/ $//'
+}
+
+# above NS DEV: and those on top of it.
+above()
+{
+	in_ns "$1" find "/sys/class/net/$2/" -name 'upper_*' -printf '%f\n' |
+		sort | xargs
+}
+
+links_in_sysfs()
+{
+	local output
+
+	pair dev under0
+	ip -n "$here" link add under1 type dummy
+	[ "$(below "$here" stt0)" = lower_under0 ]
+	[ "$(above "$here" under0)" = upper_stt0 ]
+	ip -n "$here" link change stt0 type stt dev under1
+	[ "$(below "$here" stt0)" = lower_under1 ]
+	[ -z "$(above "$here" under0)" ]
+	# A change that fails leaves them alone.
+	fails ip -n "$here" link change stt0 type stt dev under0 id 6 \
+		2>/dev/null
+	ip -n "$here" link add stt1 type stt id 6 remote 10.0.0.2 dev under0
+	fails ip -n "$here" link change stt0 type stt dev under0 \
+		local fd00::1 2>/dev/null
+	[ "$(above "$here" under0) $(above "$here" under1)" = \
+	  "upper_stt1 upper_stt0" ]
+	# Neither may be on top of the other both ways.
+	ip -n "$here" link add br0 type bridge
+	ip -n "$here" link set stt1 master br0
+	output=$(ip -n "$here" link change stt1 type stt dev br0 2>&1) &&
+		return 1
+	grep -qx 'Error: .*on top of this device.' <<<"$output"
+	[ "$(below "$here" stt1)" = lower_under0 ]
+	ip -n "$here" link change stt0 type stt dev br0
+	fails ip -n "$here" link set stt0 master br0 2>/dev/null
+	# They end with either device.
+	ip -n "$here" link del br0
+	has_no_link "$here" stt0
+	ip -n "$here" link del stt1
+	[ -z "$(above "$here" under0)" ]
+	# And do not show in another namespace.
+	ns_create vm
+	ip -n "$here" link add stt2 type stt id 7 remote 10.0.0.2 dev under0
+	ip -n "$here" link set stt2 netns "$vm"
+	[ -z "$(below "$vm" stt2)$(above "$here" under0)" ]
+	ip -n "$vm" link set stt2 netns "$here"
+	[ "$(above "$here" under0)" = upper_stt2 ]
+	ip -n "$here" link del under0
+	has_no_link "$here" stt2
+}
+
+# traced REASON: a packet was dropped for it.
+traced()
+{
+	grep -qw "kfree_skb:.*reason: $1" "$trace/trace"
+}
+
+# Reasons that the kernel has; those of 6.1 are fewer.
+drops_are_given_reasons()
+{
+	local event mac=02:00:00:00:00:01
+
+	trace=$(mktemp -d)
+	mount -t tracefs none "$trace" || skip "no tracefs"
+	event=$trace/events/skb/kfree_skb
+	[ -e "$event/enable" ] || skip "no tracepoint for drops"
+	pair
+	echo 1 >"$event/enable"
+	ip -n "$here" link set under0 down
+	in_ns "$here" ./frames.py send stt0 $mac $mac
+	await 10 traced IP_OUTNOROUTES
+	ip -n "$here" link set under0 up
+	fails traced DEV_READY
+	ip -n "$there" link set stt0 down
+	in_ns "$here" ./frames.py send stt0 $mac $mac
+	await 10 traced DEV_READY
+	ip -n "$there" link set stt0 up
+	if grep -q NO_TX_TARGET "$event/format"; then
+		ip -n "$here" link add stt1 type stt id 6
+		ip -n "$here" link set stt1 up
+		in_ns "$here" ./frames.py send stt1 $mac $mac
+		await 10 traced NO_TX_TARGET
+	fi
+	if grep -q MAC_INVALID_SOURCE "$event/format"; then
+		in_ns "$here" ./frames.py send stt0 01:00:00:00:00:01 $mac
+		await 10 traced MAC_INVALID_SOURCE
+	fi
+	echo 0 >"$event/enable"
+	umount "$trace"
+	rmdir "$trace"
+}
+
 no_route_is_counted()
 {
 	pings || :
@@ -311,6 +410,64 @@ offloads_can_be_off()
 	done
 	in_ns "$here" ethtool -k stt0 | grep -q '^tcp-segmentation-offload: on'
 	pings -s 20000
+}
+
+# What a device does with frames in a thread of its own.
+frames_are_received_in_a_thread()
+{
+	pair
+	in_ns "$there" bash -c 'echo 1 >/sys/class/net/stt0/threaded'
+	await 10 pings
+	pings -s 20000 -W 5
+	in_ns "$there" bash -c 'echo 0 >/sys/class/net/stt0/threaded'
+	pings -s 20000 -W 5
+}
+
+# Pages of a program, which it writes again once it is told that it may.
+data_is_sent_without_copying()
+{
+	local server
+
+	pair
+	await 10 pings
+	in_ns "$there" timeout 60 python3 -c '
+import hashlib, socket
+s = socket.create_server(("192.0.2.2", 9000))
+c = s.accept()[0]
+h = hashlib.sha256()
+while data := c.recv(1 << 16):
+    h.update(data)
+c.sendall(h.digest())' &
+	server=$!
+	await 10 listening "$there" 9000
+	in_ns "$here" timeout 60 python3 -c '
+import hashlib, os, select, socket
+SO_ZEROCOPY, MSG_ZEROCOPY = 60, 0x4000000
+c = socket.create_connection(("192.0.2.2", 9000))
+c.setsockopt(socket.SOL_SOCKET, SO_ZEROCOPY, 1)
+poll = select.poll()
+poll.register(c, 0)
+h = hashlib.sha256()
+sends = told = 0
+for i in range(40):
+    data = bytearray(os.urandom(50000))
+    h.update(data)
+    view = memoryview(data)
+    while view:
+        view = view[c.send(view, MSG_ZEROCOPY):]
+        sends += 1
+    while told < sends:
+        poll.poll(1000)
+        try:
+            news = c.recvmsg(100, 512, socket.MSG_ERRQUEUE)[1]
+        except BlockingIOError:
+            continue
+        for _, _, error in news:
+            told = max(told, int.from_bytes(error[12:16], "little") + 1)
+    data[:] = bytes(len(data))
+c.shutdown(socket.SHUT_WR)
+assert c.recv(100) == h.digest(), "other data arrived"'
+	wait $server
 }
 
 protodown_holds_the_carrier()
@@ -535,11 +692,15 @@ the_module_comes_and_goes()
 	depmod -a
 }
 
-run_tests device_in_another_namespace device_made_for_another_namespace \
+[ $# -gt 0 ] || set -- \
+	device_in_another_namespace device_made_for_another_namespace \
 	namespaces_that_go_take_their_devices namespaces_that_go_under_traffic \
 	underlay_in_a_vrf tunnels_end_with_the_device_they_are_bound_to \
-	underlay_mtu_changes what_tools_see offloads_can_be_off \
+	underlay_mtu_changes what_tools_see links_in_sysfs \
+	drops_are_given_reasons offloads_can_be_off \
+	frames_are_received_in_a_thread data_is_sent_without_copying \
 	protodown_holds_the_carrier addresses_change_while_up \
 	the_port_belongs_to_one nobody_answers_for_a_device_that_is_down \
 	users_without_privileges memory_is_limited \
 	the_module_comes_and_goes
+run_tests "$@"
