@@ -648,7 +648,8 @@ empty()
 	[ -z "$(entries)" ]
 }
 
-run_tests entries_are_shown_as_set entries_are_replaced_and_deleted \
+[ $# -gt 0 ] || set -- \
+	entries_are_shown_as_set entries_are_replaced_and_deleted \
 	what_is_wrong_is_refused \
 	an_external_device_has_a_table_for_each_context_id \
 	the_remote_of_the_device_is_a_destination_like_others \
@@ -658,3 +659,4 @@ run_tests entries_are_shown_as_set entries_are_replaced_and_deleted \
 	addresses_are_learned_and_move nothing_is_learned_without_learning \
 	no_more_is_learned_than_allowed what_is_not_seen_again_is_forgotten \
 	a_hundred_thousand_entries changes_under_traffic
+run_tests "$@"

@@ -472,8 +472,10 @@ a_bond_of_tunnels()
 	reaches bond0
 }
 
-run_tests bridges_over_ipv4 bridges_over_ipv6 bridges_filter_vlans \
+[ $# -gt 0 ] || set -- \
+	bridges_over_ipv4 bridges_over_ipv6 bridges_filter_vlans \
 	bridges_run_stp bridge_ports_are_isolated \
 	a_bridge_suppresses_neighbour_discovery remotes_of_an_ipv4_group \
 	remotes_of_an_ipv6_group link_local_underlay \
 	devices_on_top_of_a_tunnel a_bond_of_tunnels
+run_tests "$@"
