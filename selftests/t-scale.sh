@@ -104,8 +104,9 @@ make_and_remove()
 		for kind in vxlan stt; do
 			timed "$kind" "remove half one by one" \
 				ip -n "${!kind}" -batch - < <(
-				seq $(((turn - 1) * each + 1)) 2 \
-					$((turn * each)) | sed 's/^/link del t/')
+				seq -f "link del t%.0f" \
+					$(((turn - 1) * each + 1)) 2 \
+					$((turn * each)))
 		done
 	done
 	# The namespace takes the rest with it.
