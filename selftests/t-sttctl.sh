@@ -1281,7 +1281,9 @@ check_underlay_without_a_name()
 	fix=${fix/NAME/$hv1}
 	bash -c "${fix/PID/$!}"
 	same "[]" "$("$sttctl" -j -n "$vm1" check)"
+	ip netns pids "$hv1" | grep -qx $!
 	kill $!
+	wait $! || true
 }
 
 other_net()
