@@ -110,7 +110,8 @@ bench-quick:
 
 # The table and the chart of Documentation/benchmark.rst.
 bench-docs: bench
-	@bench/run --report $(BENCH) >Documentation/benchmark.txt
+	@{ echo '# SPDX-License-Identifier: GPL-2.0'; \
+	   bench/run --report $(BENCH); } >Documentation/benchmark.txt
 	@cp $(BENCHDIR)/results.json Documentation/benchmark.json
 	@bench/chart $(BENCHDIR)/results.json Documentation/benchmark.svg
 

@@ -373,7 +373,7 @@ static void duplex(const struct options *o)
 	push_all(s, 2 * o->flows, o->size);
 }
 
-/* Receive exactly @len bytes of a stream, or one datagram, if it is for here. */
+/* Receive @len bytes of a stream, or one datagram, if that end is here. */
 static void take(int fd, size_t len)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };
