@@ -32,9 +32,10 @@ faults_setup()
 	done
 	# Allocations of the slab, and what is too large for it.
 	set_fault fail_page_alloc/min-order 1
-	for cache in /sys/kernel/slab/*/; do
-		grep -qE "$not_ours" <<<"$cache" ||
-			echo 1 >"${cache}failslab" 2>/dev/null
+	# Newer kernels can be told to leave some caches alone.
+	for cache in /sys/kernel/slab/*/failslab; do
+		[[ $cache =~ $not_ours ]] || { echo 1 >"$cache"; } \
+			2>/dev/null || return 0
 	done
 	set_fault failslab/cache-filter Y
 }
@@ -42,6 +43,10 @@ faults_setup()
 # No more of those at random.
 faults_end()
 {
-	set_fault failslab/probability 0
-	set_fault fail_page_alloc/probability 0
+	local fault
+
+	for fault in failslab fail_page_alloc; do
+		set_fault $fault/probability 0
+		set_fault $fault/ignore-gfp-wait N
+	done
 }

@@ -1,0 +1,418 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Every allocation of a configuration command fails once, one after another.
+
+A command that fails must say so and leave everything as it was; one that
+succeeds in spite of it must have done all it should. Run by fault.sh, which
+tells the kernel what may fail.
+"""
+
+import argparse
+import ctypes
+import errno
+import os
+import socket
+import struct
+import sys
+import threading
+
+sys.pycache_prefix = os.path.join(
+    os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "stt",
+    "pycache")
+
+# pylint: disable=wrong-import-position
+from oracle import ktap, link                                   # noqa: E402
+from oracle.ktap import Failure                                 # noqa: E402
+
+SUITE = ktap.Suite()
+LIBC = ctypes.CDLL(None, use_errno=True)
+STEP = [1]
+
+NLMSG_ERROR, NLMSG_DONE, GENL_ID_CTRL = 2, 3, 16
+RTM_NEWLINK, RTM_DELLINK, RTM_NEWNEIGH, RTM_DELNEIGH = 16, 17, 28, 29
+F_REQUEST, F_ACK, F_REPLACE, F_BULK = 1, 4, 0x100, 0x200
+F_DUMP, F_EXCL, F_CREATE, F_APPEND = 0x300, 0x200, 0x400, 0x800
+SYS_DELETE_MODULE, SYS_FINIT_MODULE = 176, 313
+CLONE_NEWNET = 0x40000000
+
+# include/uapi/linux/if_stt.h, stt_genl.h
+KEY, REMOTE, LINK, EXTERNAL, LEARNING, AGEING = 1, 2, 6, 14, 15, 16
+DEV_GET, FDB_GET, FDB_NEW, FDB_DEL, FDB_FLUSH = 1, 5, 6, 7, 8
+STATS_GET, REASM_SET = 13, 14
+DEV_IFNAME, DEV_CONF, DEV_FLAGS = 2, 4, 9
+FDB_IFNAME, FDB_LLADDR, FDB_SRC_KEY, FDB_DST = 2, 3, 4, 6
+FDB_VOLATILE = (15, 16)         # since when it was used and updated
+
+MAC = bytes((2, 0, 0, 0, 0, 9))
+# The kernel says ENFILE if there is no memory for a socket, and TCP EADDRINUSE
+# if there is none to note that a port is taken.
+NO_MEMORY = (errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.ENFILE,
+             errno.EADDRINUSE)
+
+
+def attr(kind, payload):
+    size = 4 + len(payload)
+    return struct.pack("=HH", size, kind) + payload + bytes(-size % 4)
+
+
+def parse(data):
+    out = {}
+    while len(data) >= 4:
+        size, kind = struct.unpack_from("=HH", data)
+        out[kind & 0x3fff] = data[4:size]
+        data = data[(size + 3) & ~3:]
+    return out
+
+
+class Netlink:
+    def __init__(self, space, protocol):
+        self.sock = space.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
+        self.sock.settimeout(link.PATIENCE)
+        self.sock.bind((0, 0))
+        self.serial = 0
+
+    def pack(self, kind, flags, payload):
+        self.serial += 1
+        return struct.pack("=IHHII", 16 + len(payload), kind,
+                           flags | F_REQUEST, self.serial, 0) + payload
+
+    def messages(self):
+        """Answers up to the last one; 0, an error or None if none can be
+        known."""
+        out = []
+        while True:
+            try:
+                data = self.sock.recv(1 << 16)
+            except OSError as reason:
+                if reason.errno == errno.ENOBUFS:
+                    return out, None
+                raise
+            while data:
+                size, kind, flags, serial, _ = struct.unpack_from(
+                    "=IHHII", data)
+                body, data = data[16:size], data[(size + 3) & ~3:]
+                if serial != self.serial:
+                    continue
+                if kind in (NLMSG_ERROR, NLMSG_DONE):
+                    return out, -struct.unpack_from("=i", body)[0]
+                out.append(body)
+                if not flags & 2:
+                    return out, 0
+
+    def ask(self, kind, flags, payload):
+        self.sock.send(self.pack(kind, flags, payload))
+        out, code = self.messages()
+        if code:
+            raise OSError(code, os.strerror(code))
+        return out
+
+
+class Faults:
+    """Lets the n-th allocation of this thread fail."""
+
+    def __init__(self):
+        path = "/proc/self/task/%d/fail-nth" % threading.get_native_id()
+        self.fd = os.open(path, os.O_RDWR)
+
+    def arm(self, number):
+        os.write(self.fd, b"%d" % number)
+
+    def disarm(self):
+        """How many more would have had to be made; 0 if one has failed."""
+        left = int(os.pread(self.fd, 16, 0))
+        os.write(self.fd, b"0")
+        return left
+
+
+class World:
+    """Two namespaces and the sockets of the first."""
+
+    def __init__(self):
+        self.space = link.Netns("fault")
+        self.space.ip("link", "add", "low0", "up", "type", "dummy")
+        self.space.ip("addr", "add", "10.0.0.1/24", "dev", "low0")
+        self.low = int(self.space.ip("-o", "link", "show", "low0")
+                       .split(":")[0])
+        self.route = Netlink(self.space, 0)
+        self.faults = Faults()
+        self.find_family()
+
+    def find_family(self):
+        self.genl = Netlink(self.space, 16)
+        answer, = self.genl.ask(GENL_ID_CTRL, 0, b"\3\1\0\0" +
+                                attr(2, b"stt\0"))
+        self.family, = struct.unpack("=H", parse(answer[4:])[1])
+
+    def link(self, kind, flags, name, *data, up=None):
+        head = struct.pack("=BxHiII", 0, 0, 0, int(bool(up)),
+                           int(up is not None))
+        info = attr(18, attr(1, b"stt\0") + attr(2, b"".join(
+            attr(k, v) for k, v in data))) if data or flags else b""
+        return self.route, kind, flags | F_ACK, head + attr(
+            3, name + b"\0") + info
+
+    def neigh(self, kind, flags, mac, *data):
+        answer, = self.do(self.generic(DEV_GET, 0, (DEV_IFNAME, b"x\0")))
+        index, = struct.unpack("=I", parse(answer[4:])[1])
+        return self.route, kind, flags | F_ACK, struct.pack(
+            "=BxxxiHBB", socket.AF_BRIDGE, index, 0x80, 2, 0) + (
+                attr(2, mac) if mac else b"") + b"".join(
+                    attr(k, v) for k, v in data)
+
+    def generic(self, cmd, flags, *data):
+        return self.genl, self.family, flags, bytes((cmd, 1, 0, 0)) + \
+            b"".join(attr(k, v) for k, v in data)
+
+    def do(self, message):
+        sock, kind, flags, payload = message
+        return sock.ask(kind, flags, payload)
+
+    def attempt(self, message, number):
+        """(0, an error or None if unknown, allocations left)"""
+        sock, kind, flags, payload = message
+        data = sock.pack(kind, flags, payload)
+        self.faults.arm(number)
+        try:
+            sock.sock.send(data)
+            _, code = sock.messages()
+        except OSError as reason:
+            code = reason.errno
+        left = self.faults.disarm()
+        return code, left
+
+    def state(self):
+        out = []
+        for body in self.do(self.generic(DEV_GET, F_DUMP)):
+            have = parse(body[4:])
+            out.append((have[DEV_IFNAME], have[DEV_CONF],
+                        struct.unpack("=I", have[DEV_FLAGS])[0] & 1))
+        for body in self.do(self.generic(FDB_GET, F_DUMP)):
+            out.append(tuple(sorted((k, v) for k, v in
+                                    parse(body[4:]).items()
+                                    if k not in (1, *FDB_VOLATILE))))
+        return sorted(out, key=repr)
+
+    def reset(self):
+        for name in (b"x", b"y"):
+            try:
+                self.do(self.link(RTM_DELLINK, 0, name))
+            except OSError:
+                pass
+
+
+def u64(value):
+    return struct.pack("=Q", value)
+
+
+def u32(value):
+    return struct.pack("=I", value)
+
+
+def inet(text):
+    return socket.inet_aton(text)
+
+
+W = None
+
+
+def walk(name, prepare, act):
+    """act() gives the message, when all that prepare() asks for is done."""
+    before = after = None
+    tolerated = number = 0
+    dirty = True
+    odd = ""
+    while True:
+        if dirty:
+            W.reset()
+            for message in prepare():
+                W.do(message)
+            if before is None:
+                before = W.state()
+                W.do(act())
+                after = W.state()
+                continue
+        number += STEP[0]
+        code, left = W.attempt(act(), number)
+        now = W.state()
+        what = "%s: allocation %d: " % (name, number)
+        if code is None:
+            if now not in (before, after):
+                raise Failure(what, "half done:", now)
+        elif code:
+            # An error it is; which one is up to who lacks the memory.
+            if code not in NO_MEMORY:
+                odd += ", %s at %d" % (os.strerror(code), number)
+            if now != before:
+                raise Failure(what, "failed and left", now, "not", before)
+        elif now != after:
+            raise Failure(what, "succeeded with", now, "not", after)
+        dirty = now != before
+        if left:
+            if code:
+                raise Failure(what, "failed without a cause")
+            W.reset()
+            return "%d allocations, %d dispensable%s" % (
+                number - 1, tolerated, odd)
+        tolerated += code == 0
+
+
+def simple(name, act, *prepare):
+    @SUITE.test(name)
+    def run():
+        return walk(name, lambda: (p() for p in prepare), act)
+
+
+def new(*data):
+    return lambda: W.link(RTM_NEWLINK, F_CREATE | F_EXCL, b"x", *data)
+
+
+def change(*data):
+    return lambda: W.link(RTM_NEWLINK, 0, b"x", *data)
+
+
+def updown(up):
+    return lambda: W.link(RTM_NEWLINK, 0, b"x", up=up)
+
+
+def neigh(kind, flags, mac, *data):
+    return lambda: W.neigh(kind, flags, mac, *data)
+
+
+def fdb(cmd, *data):
+    return lambda: W.generic(cmd, F_ACK, (FDB_IFNAME, b"x\0"), *data)
+
+
+def register():
+    one = ((KEY, u64(1)), (REMOTE, inet("10.0.0.2")))
+    many = ((KEY, u64(1)),)
+    group = (lambda: ((KEY, u64(1)), (REMOTE, inet("239.0.0.1")),
+                      (LINK, u32(W.low))))
+
+    simple("create a device", new(*one))
+    simple("create a device with an FDB", new(*one, (LEARNING, b"\1")))
+    simple("create an external device", new((EXTERNAL, b"\1")))
+    simple("set a device of a group up", updown(True),
+           lambda: new(*group())())
+    simple("set a device of a group down", updown(False),
+           lambda: new(*group())(), updown(True))
+    simple("change the group of a device that is up",
+           change((REMOTE, inet("239.0.0.2"))), lambda: new(*group())(),
+           updown(True))
+    simple("change a remote", change((REMOTE, inet("10.0.0.3"))), new(*one))
+    simple("change the remote of a device with an FDB",
+           change((REMOTE, inet("10.0.0.3"))),
+           new(*one, (LEARNING, b"\1")))
+    simple("let a device learn", change((LEARNING, b"\1")), new(*one))
+    simple("let a device learn, with another remote",
+           change((LEARNING, b"\1"), (REMOTE, inet("10.0.0.3"))), new(*one))
+    simple("change the ageing time", change((AGEING, u32(1))), new(*many))
+    simple("delete a device", lambda: W.link(RTM_DELLINK, 0, b"x"),
+           new(*many), neigh(RTM_NEWNEIGH, F_CREATE, MAC,
+                             (1, inet("10.0.0.3"))))
+    simple("first FDB entry", neigh(RTM_NEWNEIGH, F_CREATE | F_EXCL, MAC,
+                                    (1, inet("10.0.0.3"))), new(*one))
+    simple("FDB entry", neigh(RTM_NEWNEIGH, F_CREATE | F_EXCL, MAC,
+                              (1, inet("10.0.0.3"))), new(*many))
+    simple("another destination of an FDB entry",
+           neigh(RTM_NEWNEIGH, F_CREATE | F_APPEND, bytes(6),
+                 (1, inet("10.0.0.4"))), new(*many),
+           neigh(RTM_NEWNEIGH, F_CREATE, bytes(6), (1, inet("10.0.0.3"))))
+    simple("replace an FDB entry",
+           neigh(RTM_NEWNEIGH, F_CREATE | F_REPLACE, MAC,
+                 (1, inet("10.0.0.4"))), new(*many),
+           neigh(RTM_NEWNEIGH, F_CREATE, MAC, (1, inet("10.0.0.3"))))
+    simple("delete an FDB entry", neigh(RTM_DELNEIGH, 0, MAC), new(*many),
+           neigh(RTM_NEWNEIGH, F_CREATE, MAC, (1, inet("10.0.0.3"))))
+    simple("flush the FDB", neigh(RTM_DELNEIGH, F_BULK, None), new(*many),
+           neigh(RTM_NEWNEIGH, F_CREATE, MAC, (1, inet("10.0.0.3"))))
+    simple("FDB entry by generic netlink",
+           fdb(FDB_NEW, (FDB_LLADDR, MAC), (FDB_DST, inet("10.0.0.3"))),
+           new(*many))
+    simple("flush the FDB by generic netlink", fdb(FDB_FLUSH), new(*many),
+           fdb(FDB_NEW, (FDB_LLADDR, MAC), (FDB_DST, inet("10.0.0.3"))))
+    simple("ask for a device", lambda: W.generic(
+        DEV_GET, 0, (DEV_IFNAME, b"x\0")), new(*many))
+    simple("dump devices", lambda: W.generic(DEV_GET, F_DUMP), new(*many))
+    simple("dump the FDB", lambda: W.generic(FDB_GET, F_DUMP), new(*one),
+           fdb(FDB_NEW, (FDB_LLADDR, MAC), (FDB_DST, inet("10.0.0.3"))))
+    simple("ask for counters", lambda: W.generic(STATS_GET, 0))
+    simple("limit reassembly", lambda: W.generic(
+        REASM_SET, F_ACK, (3, u32(1000))))
+    SUITE.test("create a network namespace")(make_namespace)
+    SUITE.test("load the module")(load_module)
+
+
+def make_namespace():
+    with open("/proc/self/ns/net", "rb") as home:
+        W.faults.arm(1 << 20)
+        if LIBC.unshare(CLONE_NEWNET):
+            raise Failure("unshare", os.strerror(ctypes.get_errno()))
+        total = (1 << 20) - W.faults.disarm()
+        LIBC.setns(home.fileno(), CLONE_NEWNET)
+        failed = 0
+        for number in range(1, total + 1, STEP[0]):
+            W.faults.arm(number)
+            code = LIBC.unshare(CLONE_NEWNET) and ctypes.get_errno()
+            W.faults.disarm()
+            if code and code not in NO_MEMORY:
+                raise Failure("allocation %d:" % number, os.strerror(code))
+            failed += bool(code)
+            LIBC.setns(home.fileno(), CLONE_NEWNET)
+    return "%d allocations, %d make it fail" % (total, failed)
+
+
+def load_module():
+    """Last, for its family gets another number."""
+    W.reset()
+    unload()
+    module = os.environ["STT_KO"]
+    number = tolerated = 0
+    while True:
+        number += STEP[0]
+        file = os.open(module, os.O_RDONLY)
+        W.faults.arm(number)
+        code = LIBC.syscall(SYS_FINIT_MODULE, file, b"", 0) and \
+            ctypes.get_errno()
+        left = W.faults.disarm()
+        os.close(file)
+        if bool(code) == os.path.exists("/sys/module/stt/refcnt"):
+            raise Failure("allocation %d:" % number, code, "but",
+                          os.listdir("/sys/module/stt"))
+        if code and code not in NO_MEMORY:
+            raise Failure("allocation %d:" % number, os.strerror(code))
+        if left:
+            return "%d allocations, %d dispensable" % (number - 1, tolerated)
+        if not code:
+            tolerated += 1
+            unload()
+
+
+def unload():
+    def gone():
+        return not LIBC.syscall(SYS_DELETE_MODULE, b"stt", os.O_NONBLOCK)
+    link.await_("the end of the module", gone)
+
+
+def setup():
+    global W  # pylint: disable=global-statement
+    W = World()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--step", type=int, default=1,
+                        help="let only every N-th allocation fail")
+    parser.add_argument("tests", nargs="*", help="parts of names")
+    args = parser.parse_args()
+    STEP[0] = args.step
+    register()
+    try:
+        return SUITE.run(lambda name: not args.tests or any(
+            part in name for part in args.tests), setup)
+    finally:
+        if W is not None:
+            W.space.delete()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
