@@ -716,14 +716,15 @@ def fill_metadata():
             stack.callback(sock.close)
         tap = link.Port(B.hv, "tap1")
         stack.callback(tap.close)
-        for under, dst in ((B.v4, "dst"), (B.v6, "ipv6_dst")):
+        for under, dst, ports in ((B.v4, "dst", ""),
+                                  (B.v6, "ipv6_dst", ",tp_src=1234")):
             B.hv.run("ovs-dpctl", "del-flows", dp)
             B.hv.run("ovs-dpctl", "add-flow", dp,
                      "in_port(1),eth(),eth_type(0x88b6)",
-                     "set(tunnel(tun_id=%#x,%s=%s,ttl=64,flags(df|key))),"
+                     "set(tunnel(tun_id=%#x,%s=%s,ttl=64%s,flags(df|key))),"
                      "userspace(pid=%d,userdata(0102030405060708),"
                      "tunnel_out_port=2),2" % (FULL_ID, dst, under.far,
-                                               genl.pid))
+                                               ports, genl.pid))
             # ovs-dpctl leaves it in a mode in which daemons alone hear
             control.command(OVS_DP_SET, 2, struct.pack("=i", 0) +
                             attr(OVS_DP_NAME, dp.encode() + b"\0") +
@@ -731,6 +732,8 @@ def fill_metadata():
             frame = one(sent(lambda: tap.send(plain()), FULL_ID))
             seg = frame.segments[0]
             equal(seg.df, under.path.v4, "DF")
+            check(seg.sport == 1234 if ports else seg.sport >= 49152,
+                  "source port", seg.sport)
             try:
                 got = genl.receive()
             except TimeoutError as late:
