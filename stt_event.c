@@ -239,7 +239,7 @@ static int stt_event_put_dest(struct sk_buff *skb, const struct stt_dev *stt,
 
 	rcu_read_lock();
 	conf = &rcu_dereference(stt->state)->conf;
-	usual = conf->external ? conf->key : conf->okey;
+	usual = conf->external ? 0 : conf->okey;
 	rcu_read_unlock();
 	if (stt_addr_is_v4(&id->addr) ?
 	    nla_put_in_addr(skb, NDA_DST, stt_addr_v4(&id->addr)) :
@@ -254,7 +254,7 @@ static int stt_event_put_dest(struct sk_buff *skb, const struct stt_dev *stt,
 			     nla_put_u32(skb, NDA_VNI, key)))
 		return -EMSGSIZE;
 	key = info->key;
-	if (key != stt->id.key &&
+	if (key != stt_dev_usual_key(stt) &&
 	    (key > U32_MAX ? nla_put(skb, NDA_SRC_VNI, sizeof(key), &key) :
 			     nla_put_u32(skb, NDA_SRC_VNI, key)))
 		return -EMSGSIZE;

@@ -120,7 +120,7 @@ static int stt_fdb_parse(struct stt_dev *stt, const struct ndmsg *ndm,
 			 struct netlink_ext_ack *extack)
 {
 	const struct stt_conf *conf = &rtnl_dereference(stt->state)->conf;
-	u64 key = conf->key;
+	u64 key = stt_dev_usual_key(stt);
 	int err;
 
 	err = stt_fdb_parse_key(tb[NDA_SRC_VNI], &key, extack);
@@ -368,7 +368,7 @@ int stt_fdb_get(struct sk_buff *skb, struct nlattr *tb[],
 {
 	struct stt_dev *stt = netdev_priv(dev);
 	struct stt_fdb_info info;
-	u64 key = stt->id.key;
+	u64 key = stt_dev_usual_key(stt);
 	struct stt_fdb_id id;
 	int err;
 

@@ -6,12 +6,12 @@
  *	main	-> netlink, dev, genl
  *	genl	-> netlink, dev, fdb, reasm, event
  *	netlink	-> dev
- *	dev	-> port, fdb, group, xmit, event
+ *	dev	-> port, fdb, group, xmit, route, event
  *	fdb_netlink -> dev, fdb, event
  *	fdb	-> event
  *	port	-> pmtu, early, recv	by hooks, as segments come in
- *	recv	-> reasm, frame, fdb	and the table of tunnels in dev
- *	xmit	-> frame, fdb
+ *	recv	-> reasm, frame, metadata, fdb	and the table of tunnels in dev
+ *	xmit	-> frame, fdb, route
  *	reasm, frame -> skb
  *
  * and is never reversed: reassembly knows nothing of devices, transmission
@@ -445,6 +445,12 @@ struct stt_dev {
 	struct stt_group	*group;
 	atomic_long_t		drops[__STT_XSTATS_MAX];
 };
+
+/* Context ID of what names none; an external device has no own one. */
+static inline u64 stt_dev_usual_key(const struct stt_dev *stt)
+{
+	return stt->id.kind == STT_KIND_KEY ? stt->id.key : 0;
+}
 
 /*
  * Which parts of an identity are fixed. The table is asked once for each shape

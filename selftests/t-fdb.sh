@@ -194,6 +194,14 @@ an_external_device_has_a_table_for_each_context_id()
 	on "fdb del $a dev x src_vni 7"
 	expect "$a dst 10.0.0.3 vni 8 src_vni 8 self permanent" \
 		"00:00:00:00:00:00 dst 10.0.0.2 vni 7 src_vni 7 self permanent"
+	# The upper half of a Context ID is the device's, not the entry's.
+	ip -n "$host" link del x
+	ip -n "$host" link add x type stt external keybase 9
+	on "fdb add $a dev x dst 10.0.0.2" \
+		"fdb add $a dev x dst 10.0.0.3 src_vni 8"
+	expect "$a dst 10.0.0.2 self permanent" \
+		"$a dst 10.0.0.3 vni 8 src_vni 8 self permanent"
+	bridge -n "$host" fdb get $a dev x self | grep -q "dst 10.0.0.2 "
 }
 
 the_remote_of_the_device_is_a_destination_like_others()
