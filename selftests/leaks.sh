@@ -63,6 +63,7 @@ reasm_empty()
 # namespaces_end NAMESPACE...: removes these, and waits until none is left.
 namespaces_end()
 {
+	# shellcheck disable=SC2034 # ns_cleanup has them from here
 	namespaces=("$@")
 	ns_cleanup
 	busywait 30 no_netns

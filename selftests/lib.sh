@@ -324,6 +324,7 @@ stt_load()
 # STT_BIN_DIR, or else they are built in DIR, or all is skipped.
 programs()
 {
+	# shellcheck disable=SC2034 # for the caller
 	bin=${STT_BIN_DIR:-$1}
 	[ -z "${STT_BIN_DIR:-}" ] || return 0
 	require gcc make
