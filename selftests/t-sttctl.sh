@@ -867,7 +867,7 @@ check_firewall_on_the_way_out()
 			chain out {
 				type filter hook output priority 0
 				oifname under0 ip daddr 10.0.0.0/30 \
-					tcp dport >= 7000 reject
+					tcp dport >= 7000 drop
 			}
 		}
 	END
