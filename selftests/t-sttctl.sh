@@ -531,6 +531,14 @@ finds()
 	grep -qF "; try: $fix" <<<"$out"
 }
 
+# finds_among KIND: the same where others may be found, too, as what a
+# hypervisor sends by itself comes into it.
+finds_among()
+{
+	"$sttctl" -j -n "$hv1" check |
+		jq -e --arg kind "$1" 'any(.check == $kind)' >/dev/null
+}
+
 # remedy KIND [NAME=VALUE]...: runs what check gives against KIND, with the
 # names in capitals replaced.
 remedy()
@@ -1198,7 +1206,7 @@ check_link_local_underlay()
 	fine
 	ip -n "$hv1" link change stt0 type stt remote fe80::3
 	ip -n "$hv1" -6 neigh flush dev under0
-	finds neighbour
+	finds_among neighbour
 }
 
 check_iptables_rules()
