@@ -1234,7 +1234,7 @@ check_iptables_rules()
 		in_ns "$hv1" $v-nft -F
 		in_ns "$hv1" $v-nft -A OUTPUT -o under0 -p tcp \
 			-m multiport --dports 7000,7471 -j REJECT
-		finds firewall
+		finds_among firewall
 		blocked
 		remedy firewall "$v=$v-nft"
 		passes
