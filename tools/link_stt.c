@@ -7,7 +7,6 @@
  * say, so that it is said to every user of netlink, in one place.
  */
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/if_stt.h>
@@ -18,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "iproute2.h"
+#include "xstats.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 #define __maybe_unused	__attribute__((unused))
@@ -33,28 +33,6 @@ static const char * const stt_df_names[] = {
 	[STT_DF_SET]		= "set",
 	[STT_DF_INHERIT]	= "inherit",
 };
-
-/* As "ethtool -S" has them. */
-static const char * const stt_xstats_names[] = {
-	[STT_XSTATS_TX_NO_ROUTE]	= "tx_no_route",
-	[STT_XSTATS_TX_LOOP]		= "tx_loop",
-	[STT_XSTATS_TX_TOO_LONG]	= "tx_too_long",
-	[STT_XSTATS_TX_BAD_INNER]	= "tx_bad_inner",
-	[STT_XSTATS_TX_NO_REMOTE]	= "tx_no_remote",
-	[STT_XSTATS_TX_NO_MEM]		= "tx_no_mem",
-	[STT_XSTATS_TX_NO_METADATA]	= "tx_no_metadata",
-	[STT_XSTATS_RX_DOWN]		= "rx_down",
-	[STT_XSTATS_RX_SHORT]		= "rx_short",
-	[STT_XSTATS_RX_BAD_FLAGS]	= "rx_bad_flags",
-	[STT_XSTATS_RX_BAD_OFFLOAD]	= "rx_bad_offload",
-	[STT_XSTATS_RX_BAD_MSS]		= "rx_bad_mss",
-	[STT_XSTATS_RX_BAD_MAC]		= "rx_bad_mac",
-	[STT_XSTATS_RX_ECN]		= "rx_ecn",
-	[STT_XSTATS_RX_NO_MEM]		= "rx_no_mem",
-};
-
-static_assert(ARRAY_SIZE(stt_xstats_names) == STT_XSTATS_MAX + 1,
-	      "a counter has no name");
 
 /* ------------------------------------------------------------- parsing */
 

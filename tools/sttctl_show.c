@@ -15,27 +15,7 @@
 #include <unistd.h>
 
 #include "sttctl.h"
-
-static const char * const dev_drop_names[] = {
-	[STT_XSTATS_TX_NO_ROUTE]	= "tx_no_route",
-	[STT_XSTATS_TX_LOOP]		= "tx_loop",
-	[STT_XSTATS_TX_TOO_LONG]	= "tx_too_long",
-	[STT_XSTATS_TX_BAD_INNER]	= "tx_bad_inner",
-	[STT_XSTATS_TX_NO_REMOTE]	= "tx_no_remote",
-	[STT_XSTATS_TX_NO_MEM]		= "tx_no_mem",
-	[STT_XSTATS_TX_NO_METADATA]	= "tx_no_metadata",
-	[STT_XSTATS_RX_DOWN]		= "rx_down",
-	[STT_XSTATS_RX_SHORT]		= "rx_short",
-	[STT_XSTATS_RX_BAD_FLAGS]	= "rx_bad_flags",
-	[STT_XSTATS_RX_BAD_OFFLOAD]	= "rx_bad_offload",
-	[STT_XSTATS_RX_BAD_MSS]		= "rx_bad_mss",
-	[STT_XSTATS_RX_BAD_MAC]		= "rx_bad_mac",
-	[STT_XSTATS_RX_ECN]		= "rx_ecn",
-	[STT_XSTATS_RX_NO_MEM]		= "rx_no_mem",
-};
-
-_Static_assert(ARRAY_SIZE(dev_drop_names) == STT_XSTATS_MAX + 1,
-	       "a counter has no name");
+#include "xstats.h"
 
 /* ---- Devices */
 
@@ -272,10 +252,10 @@ static void dev_out_drops(const struct dev *dev)
 	for (i = 1; i <= STT_XSTATS_MAX; i++) {
 		if (dev->drops[i]) {
 			out_str(NULL, "%s", line ? " " : "    dropped: ");
-			out_str(NULL, "%s ", dev_drop_names[i]);
+			out_str(NULL, "%s ", stt_xstats_names[i]);
 			line = true;
 		}
-		out_u64(dev_drop_names[i], dev->drops[i] ? "%" PRIu64 : NULL,
+		out_u64(stt_xstats_names[i], dev->drops[i] ? "%" PRIu64 : NULL,
 			dev->drops[i]);
 	}
 	out_close_object();
