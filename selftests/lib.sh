@@ -151,6 +151,23 @@ busywait()
 	echo "$output"
 }
 
+# await SECONDS COMMAND...: as busywait, with nothing to say unless in vain.
+await()
+{
+	local output
+
+	output=$(busywait "$@") || {
+		echo "$output"
+		return 1
+	}
+}
+
+# fails COMMAND...: "!" would not end a test.
+fails()
+{
+	! "$@"
+}
+
 # ---- Network namespaces
 
 namespaces=()
@@ -178,7 +195,8 @@ ns_cleanup()
 	local ns
 
 	for ns in ${namespaces[@]+"${namespaces[@]}"}; do
-		ip netns pids "$ns" 2>/dev/null | xargs -r kill -9
+		# Whoever ends by himself meanwhile cannot be killed.
+		ip netns pids "$ns" 2>/dev/null | xargs -r kill -9 || :
 		ip netns del "$ns"
 	done
 	namespaces=()

@@ -13,23 +13,6 @@ cd "$(dirname "$0")" || exit 1
 
 require jq ping python3 ethtool
 
-# await SECONDS COMMAND...: as busywait, with nothing to say unless in vain.
-await()
-{
-	local output
-
-	output=$(busywait "$@") || {
-		echo "$output"
-		return 1
-	}
-}
-
-# fails COMMAND...: "!" would not end a test.
-fails()
-{
-	! "$@"
-}
-
 # pair [OPTION...]: two hosts, here and there, with stt0 between them over
 # under0, and 192.0.2.1 and .2 inside.
 pair()

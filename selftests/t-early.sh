@@ -42,11 +42,6 @@ pings()
 	in_ns "$here" ping -q -c 1 -W 1 192.0.2.2 >/dev/null
 }
 
-fails()
-{
-	! "$@"
-}
-
 # segments: how many the far host has taken
 segments()
 {

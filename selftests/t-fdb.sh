@@ -14,17 +14,6 @@ require jq bridge python3
 
 frames=$PWD/frames.py
 
-# await SECONDS COMMAND...: as busywait, with nothing to say unless in vain.
-await()
-{
-	local output
-
-	output=$(busywait "$@") || {
-		echo "$output"
-		return 1
-	}
-}
-
 # quiet NS...: devices made from now on send nothing of their own.
 quiet()
 {

@@ -20,17 +20,6 @@ require jq bridge python3 ping
 frames=$PWD/frames.py
 zero=00:00:00:00:00:00
 
-# await SECONDS COMMAND...: as busywait, with nothing to say unless in vain.
-await()
-{
-	local output
-
-	output=$(busywait "$@") || {
-		echo "$output"
-		return 1
-	}
-}
-
 # Predictable: 02:00:00:00:00:0N is the address of VM N.
 mac()
 {

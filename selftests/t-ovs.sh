@@ -25,17 +25,6 @@ modprobe -q openvswitch || skip "this kernel has no Open vSwitch datapath"
 grep -qw __ovs_vport_ops_register /proc/kallsyms ||
 	skip "no type of port can be registered with this kernel's datapath"
 
-# await SECONDS COMMAND...: as busywait, with nothing to say unless in vain.
-await()
-{
-	local output
-
-	output=$(busywait "$@") || {
-		echo "$output"
-		return 1
-	}
-}
-
 # on N COMMAND...: in hypervisor N, with its switch.
 on()
 {

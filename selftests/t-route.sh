@@ -12,22 +12,6 @@ cd "$(dirname "$0")" || exit 1
 
 require jq ping tcpdump nft
 
-# await SECONDS COMMAND...: as busywait, with nothing to say unless in vain.
-await()
-{
-	local output
-
-	output=$(busywait "$@") || {
-		echo "$output"
-		return 1
-	}
-}
-
-fails()
-{
-	! "$@"
-}
-
 # two_ways 4|6 [OPTION...]: two hosts, here and there, with two links between
 # them, of which the main table knows the first alone; stt0 over them, and
 # 192.0.2.1 and .2 inside.  stt0 sends nothing but what it is told to.
