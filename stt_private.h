@@ -137,10 +137,11 @@ struct stt_reasm_shard {
  * @seed: of the hash, secret
  * @reaper: drops frames past their time
  * @timeouts: frames dropped for their age
- * @evictions: frames dropped because their source held too much
+ * @evictions: frames dropped to make room for newer ones
  *
  * A source may hold at most as much as is still free, so that whatever one
- * source holds, another finds room, and @mem stays below @budget.
+ * source holds, another finds room, and @mem stays below @budget. If many
+ * sources have filled it, one that holds little takes the place of the oldest.
  */
 struct stt_reasm {
 	struct hlist_head	*bucket;

@@ -25,8 +25,11 @@
 /* Life of an incomplete frame. A data centre reorders by milliseconds. */
 #define STT_REASM_TIMEOUT_MS	1000
 
-/* Older frames looked at to find one of the same source to give up. */
+/* Older frames looked at to find those to give up. */
 #define STT_REASM_EVICT_SCAN	16
+
+/* This part of the budget is much for one source. */
+#define STT_REASM_MUCH		16
 
 /**
  * struct stt_frame - a frame that is incomplete
@@ -173,37 +176,53 @@ static struct stt_frame *stt_frame_new(struct stt_reasm *r,
 	return frame;
 }
 
-/* May a source hold @more bytes on top of what it holds? */
-static bool stt_source_may_hold(struct stt_reasm *r, u8 slot, long more)
+/*
+ * A source may hold as much as it leaves free, on top of what it holds. One
+ * that holds little may fill the rest, too: it is not the one that took it.
+ */
+static bool stt_source_may_hold(struct stt_reasm *r, long held, bool little,
+				long more)
 {
-	long unused = READ_ONCE(r->budget) - atomic_long_read(&r->mem);
+	long unused = READ_ONCE(r->budget) - atomic_long_read(&r->mem) - more;
 
-	return atomic_read(&r->source[slot]) + more <= unused - more;
+	return held + more <= unused || (little && unused >= 0);
 }
 
-/* Give up the oldest frames of a source to make room for a newer one. */
+/*
+ * Give up old frames to make room for a newer one. A source that holds much
+ * can only give up its own. One that holds little takes the place of the
+ * oldest frame: among the frames of very many sources, which somebody has made
+ * up, it is the least likely to be completed, and what arrives in time is the
+ * last to go.
+ */
 static bool stt_reasm_make_room(struct stt_reasm *r,
 				struct stt_reasm_shard *shard,
 				const struct stt_frame *keep, u8 slot,
 				unsigned int more)
 {
+	long much = READ_ONCE(r->budget) / STT_REASM_MUCH;
 	struct stt_frame *frame, *next;
+	bool little;
 	int scan = 0;
+	long held;
 
 	lockdep_assert_held(&shard->lock);
 
+	held = atomic_read(&r->source[slot]);
+	little = held + more <= much;
 	list_for_each_entry_safe(frame, next, &shard->frames, list) {
-		if (stt_source_may_hold(r, slot, more))
+		if (stt_source_may_hold(r, held, little, more))
 			return true;
 		if (++scan > STT_REASM_EVICT_SCAN)
 			break;
-		if (frame->slot != slot || frame == keep)
+		if ((frame->slot != slot && !little) || frame == keep)
 			continue;
 		stt_frame_unlink(r, shard, frame);
 		stt_frame_drop(frame, SKB_DROP_REASON_NOMEM);
 		atomic_long_inc(&r->evictions);
+		held = atomic_read(&r->source[slot]);
 	}
-	return stt_source_may_hold(r, slot, more);
+	return stt_source_may_hold(r, held, little, more);
 }
 
 static void stt_run_init(struct sk_buff *skb, const struct stt_segment *seg)

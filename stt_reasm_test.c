@@ -251,6 +251,45 @@ static int __init stt_test_budget(struct stt_reasm *r, struct rnd_state *rnd)
 	return atomic_long_read(&r->evictions) ? 0 : -EINVAL;
 }
 
+/*
+ * Where very many sources hold all there is and go on, a frame of another is
+ * completed.
+ */
+static int __init stt_test_crowd(struct stt_reasm *r, struct rnd_state *rnd)
+{
+	struct stt_segment seg = { .total = STT_TEST_LEN_MAX };
+	enum stt_reasm_verdict got;
+	struct sk_buff *skb;
+	unsigned int i, len;
+
+	r->budget = SZ_4M;
+	for (i = 0; i < 8100; i++) {
+		memset(&seg.frame, 0, sizeof(seg.frame));
+		if (i >= 8000 && i % 10 == 0) {
+			len = STT_TEST_LEN_MAX / 10;
+			seg.offset = (i - 8000) / 10 * len;
+			skb = stt_test_skb(rnd, seg.offset, len, i);
+		} else {
+			seg.frame.id = (__force __be32)i;
+			seg.frame.saddr.s6_addr32[3] = (__force __be32)i;
+			seg.offset = 0;
+			skb = stt_test_linear(100);
+		}
+		if (!skb)
+			return -ENOMEM;
+		local_bh_disable();
+		skb = stt_reasm_add(r, skb, &seg, &got);
+		local_bh_enable();
+		if (atomic_long_read(&r->mem) > r->budget)
+			return -EINVAL;
+		if (skb) {
+			kfree_skb(skb);
+			return i == 8090 ? 0 : -EINVAL;
+		}
+	}
+	return -EINVAL;
+}
+
 /**
  * stt_reasm_selftest() - test reassembly against a model
  *
@@ -285,6 +324,8 @@ int __init stt_reasm_selftest(void)
 		err = stt_test_mismatch(r, &rnd);
 	if (!err)
 		err = stt_test_budget(r, &rnd);
+	if (!err)
+		err = stt_test_crowd(r, &rnd);
 exit:
 	stt_reasm_exit(r);
 free:
