@@ -111,9 +111,25 @@ static const u8 stt_zero_mac[ETH_ALEN];
 /* Most devices have few entries: the tables begin small, and grow. */
 #define STT_FDB_HINT		3
 
+/* Whoever can send us frames chooses addresses: the hash must withstand it. */
+static u32 stt_fdb_hash(const void *data, u32 len, u32 seed)
+{
+	return jhash2(data, sizeof(struct stt_fdb_id) / sizeof(u32), seed);
+}
+
+static int stt_fdb_cmp(struct rhashtable_compare_arg *arg, const void *obj)
+{
+	const struct stt_fdb_id *a = arg->key;
+	const struct stt_fdb_id *b = &((const struct stt_fdb *)obj)->id;
+
+	return a->key != b->key || !ether_addr_equal(a->mac, b->mac);
+}
+
 static const struct rhashtable_params stt_fdb_params = {
 	.nelem_hint = STT_FDB_HINT,
 	.key_len = sizeof(struct stt_fdb_id),
+	.hashfn = stt_fdb_hash,
+	.obj_cmpfn = stt_fdb_cmp,
 	.key_offset = offsetof(struct stt_fdb, id),
 	.head_offset = offsetof(struct stt_fdb, node),
 	.automatic_shrinking = true,
@@ -624,19 +640,22 @@ static void stt_fdb_age(struct work_struct *work)
 /* Transmission */
 
 /**
- * stt_fdb_send() - send a frame to where its address lives
+ * stt_fdb_find() - find where the address lives that a frame goes to
  * @stt: device with a forwarding database
- * @skb: inner Ethernet frame, consumed if the return value is true
+ * @skb: inner Ethernet frame
  * @key: Context ID
- * @send: sends to one destination, consumes the skb
+ * @send: sends a copy of the frame to one destination, consumes it; called for
+ *	all destinations but the last
  * @arg: for @send
  *
  * Context: bottom halves disabled, RCU read lock held.
- * Return: whether there was a destination.
+ * Return: the last destination, mostly the only one, which is left to the
+ * caller; NULL if there is none.
  */
-bool stt_fdb_send(struct stt_dev *stt, struct sk_buff *skb, u64 key,
-		  void (*send)(struct sk_buff *skb, struct stt_remote *remote,
-			       void *arg), void *arg)
+struct stt_remote *
+stt_fdb_find(struct stt_dev *stt, struct sk_buff *skb, u64 key,
+	     void (*send)(struct sk_buff *skb, struct stt_remote *remote,
+			  const void *arg), const void *arg)
 {
 	struct stt_fdb_table *t = rcu_dereference(stt->fdb);
 	struct stt_fdb_id id = stt_fdb_id(eth_hdr(skb)->h_dest, key);
@@ -650,7 +669,7 @@ bool stt_fdb_send(struct stt_dev *stt, struct sk_buff *skb, u64 key,
 		ether_addr_copy(id.mac, stt_zero_mac);
 		fdb = rhashtable_lookup(&t->entries, &id, stt_fdb_params);
 		if (!fdb)
-			return false;
+			return NULL;
 	}
 	stt_fdb_touch(&fdb->used);
 
@@ -665,10 +684,7 @@ bool stt_fdb_send(struct stt_dev *stt, struct sk_buff *skb, u64 key,
 		}
 		remote = dest->remote;
 	}
-	if (!remote)
-		return false;
-	send(skb, remote, arg);
-	return true;
+	return remote;
 }
 
 /* Table */

@@ -678,9 +678,10 @@ int stt_fdb_set_default(struct stt_dev *stt, const struct stt_remote_id *old,
 void stt_fdb_learn(struct stt_dev *stt, const struct stt_conf *conf,
 		   const u8 *mac, u64 key, const struct in6_addr *addr,
 		   int ifindex);
-bool stt_fdb_send(struct stt_dev *stt, struct sk_buff *skb, u64 key,
-		  void (*send)(struct sk_buff *skb, struct stt_remote *remote,
-			       void *arg), void *arg);
+struct stt_remote *
+stt_fdb_find(struct stt_dev *stt, struct sk_buff *skb, u64 key,
+	     void (*send)(struct sk_buff *skb, struct stt_remote *remote,
+			  const void *arg), const void *arg);
 int stt_fdb_set(struct stt_dev *stt, const struct stt_fdb_request *rq,
 		enum stt_fdb_tell tell, struct netlink_ext_ack *extack);
 int stt_fdb_forget(struct stt_dev *stt, const struct stt_fdb_request *rq,

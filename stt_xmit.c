@@ -552,7 +552,7 @@ static void stt_xmit_path(struct stt_dev *stt, struct sk_buff *skb,
 }
 
 /**
- * struct stt_flood - argument of stt_xmit_dest()
+ * struct stt_flood - argument of stt_xmit_copy()
  * @stt: the device
  * @conf: its configuration
  * @path: what the ways to all destinations have in common
@@ -563,8 +563,8 @@ struct stt_flood {
 	const struct stt_path	*path;
 };
 
-static void stt_xmit_dest(struct sk_buff *skb, struct stt_remote *remote,
-			  void *arg)
+static void stt_xmit_copy(struct sk_buff *skb, struct stt_remote *remote,
+			  const void *arg)
 {
 	const struct stt_flood *flood = arg;
 	struct stt_path path = *flood->path;
@@ -574,17 +574,22 @@ static void stt_xmit_dest(struct sk_buff *skb, struct stt_remote *remote,
 }
 
 static void stt_xmit_fdb(struct stt_dev *stt, const struct stt_conf *conf,
-			 struct sk_buff *skb, u64 key,
-			 const struct stt_path *path)
+			 struct sk_buff *skb, u64 key, struct stt_path *path)
 {
-	struct stt_flood flood = {
+	const struct stt_flood flood = {
 		.stt = stt,
 		.conf = conf,
 		.path = path,
 	};
+	struct stt_remote *remote;
 
-	if (!stt_fdb_send(stt, skb, key, stt_xmit_dest, &flood))
+	remote = stt_fdb_find(stt, skb, key, stt_xmit_copy, &flood);
+	if (unlikely(!remote)) {
 		stt_dev_drop(stt, skb, STT_XSTATS_TX_NO_REMOTE);
+		return;
+	}
+	stt_path_set_remote(conf, remote, path);
+	stt_xmit_path(stt, skb, path);
 }
 
 static void stt_xmit_external(struct stt_dev *stt, const struct stt_conf *conf,
