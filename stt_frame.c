@@ -263,8 +263,8 @@ static enum stt_frame_fault stt_frame_decode_gso(struct sk_buff *skb,
 	if (payload <= mss)
 		return STT_FRAME_OK;
 
-	/* A clone elsewhere must not become GSO with it. */
-	if (skb_unclone(skb, GFP_ATOMIC) ||
+	/* A clone elsewhere must not become GSO with it, unless it is TCP's. */
+	if (skb_header_unclone(skb, GFP_ATOMIC) ||
 	    (skb_has_frag_list(skb) && stt_skb_fit_gso(skb)))
 		return STT_FRAME_NOMEM;
 	skb_shinfo(skb)->gso_size = mss;
@@ -302,7 +302,7 @@ static enum stt_frame_fault stt_frame_decode_partial(struct sk_buff *skb,
 
 /**
  * stt_frame_decode() - give an skb the offload state its frame header tells
- * @skb: inner Ethernet frame, data at its start; exclusively ours; its
+ * @skb: inner Ethernet frame, data at its start; exclusively ours; not GSO; its
  *	ip_summed is CHECKSUM_NONE or CHECKSUM_COMPLETE
  * @hdr: the header
  * @policy: what the peer may say
@@ -319,9 +319,6 @@ enum stt_frame_fault stt_frame_decode(struct sk_buff *skb,
 	const u8 both = STT_F_CSUM_VERIFIED | STT_F_CSUM_PARTIAL;
 	u16 tag = ntohs(hdr->tag);
 
-	/* Not cloned if it was GSO; else there is nothing to reset. */
-	if (skb_is_gso(skb))
-		skb_gso_reset(skb);
 	skb->csum_valid = 0;
 	if ((hdr->flags & both) == both)
 		return STT_FRAME_FLAGS;

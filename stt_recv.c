@@ -262,6 +262,18 @@ static void stt_recv_deliver(struct stt_dev *stt, struct sk_buff *skb,
 	if (unlikely(!(READ_ONCE(dev->flags) & IFF_UP)))
 		goto drop;
 
+	/*
+	 * The segmentation was that of the underlay. While there is one, the
+	 * head of a clone gets copied with the next step; but who sent a clone
+	 * and left its header to us, as TCP does, does not look at it either.
+	 */
+	cause = STT_XSTATS_RX_NO_MEM;
+	if (skb_is_gso(skb)) {
+		if (skb_header_unclone(skb, GFP_ATOMIC))
+			goto drop;
+		skb_gso_reset(skb);
+	}
+
 	/* Pulls the header, and scrubs what belongs to the underlay. */
 	cause = STT_XSTATS_RX_SHORT;
 	if (iptunnel_pull_header(skb, STT_HLEN, htons(ETH_P_TEB),
@@ -342,8 +354,13 @@ void stt_recv(struct stt_net *sn, struct sk_buff *skb, unsigned int thoff,
 		stt_net_count(sn, STT_NET_RX_REASSEMBLED);
 	}
 
-	if (skb_copy_bits(skb, 0, &hdr, sizeof(hdr)) ||
-	    hdr.version != STT_VERSION) {
+	if (!pskb_may_pull(skb, sizeof(hdr))) {
+		stt_net_drop(sn, skb, STT_NET_RX_NO_MEM, SKB_DROP_REASON_NOMEM);
+		return;
+	}
+	/* The head may move later on. */
+	memcpy(&hdr, skb->data, sizeof(hdr));
+	if (hdr.version != STT_VERSION) {
 		stt_net_drop(sn, skb, STT_NET_RX_BAD_VERSION,
 			     SKB_DROP_REASON_NOT_SPECIFIED);
 		return;
