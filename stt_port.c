@@ -35,15 +35,19 @@
 /* After the raw table, where rules may see all, before connection tracking. */
 #define STT_PRI_UNTRACK		(NF_IP_PRI_CONNTRACK - 50)
 
-/* Is there one of our ports in the TCP-like header at @thoff? */
-static bool stt_port_match(const struct stt_net *sn, const struct sk_buff *skb,
+/*
+ * Is there one of our ports in the TCP-like header at @thoff? Pointers to the
+ * headers are void afterwards.
+ */
+static bool stt_port_match(const struct stt_net *sn, struct sk_buff *skb,
 			   unsigned int thoff)
 {
 	const __be16 *ports;
-	__be16 buf[2];
 
-	ports = skb_header_pointer(skb, thoff, sizeof(buf), buf);
-	return ports && test_bit(ntohs(ports[1]), sn->port_map);
+	if (!pskb_may_pull(skb, thoff + 2 * sizeof(*ports)))
+		return false;
+	ports = (const __be16 *)(skb->data + thoff);
+	return test_bit(ntohs(ports[1]), sn->port_map);
 }
 
 /*
@@ -79,17 +83,17 @@ static bool stt_hooks_are_alone(struct nf_hook_entries __rcu * const *hooks)
 static unsigned int stt_hook_in(void *priv, struct sk_buff *skb,
 				const struct nf_hook_state *state)
 {
-	const struct iphdr *iph = ip_hdr(skb);
+	unsigned int thoff = ip_hdrlen(skb);
+	u8 proto = ip_hdr(skb)->protocol;
 	struct stt_net *sn = priv;
 
-	if (iph->protocol == IPPROTO_TCP &&
-	    stt_port_match(sn, skb, iph->ihl * 4)) {
+	if (proto == IPPROTO_TCP && stt_port_match(sn, skb, thoff)) {
 		if (stt_hooks_are_alone(state->net->nf.hooks_ipv4))
 			stt_early_note_v4(sn, skb);
-		stt_recv(sn, skb, iph->ihl * 4, false);
+		stt_recv(sn, skb, thoff, false);
 		return NF_STOLEN;
 	}
-	if (unlikely(iph->protocol == IPPROTO_ICMP))
+	if (unlikely(proto == IPPROTO_ICMP))
 		stt_pmtu_icmp(sn, skb);
 	return NF_ACCEPT;
 }
@@ -129,22 +133,25 @@ static unsigned int stt_hook_in6(void *priv, struct sk_buff *skb,
 static unsigned int stt_hook_pre(void *priv, struct sk_buff *skb,
 				 const struct nf_hook_state *state)
 {
-	const struct iphdr *iph = ip_hdr(skb);
+	unsigned int thoff = ip_hdrlen(skb);
 	struct net *net = state->net;
 	struct stt_net *sn = priv;
+	__be32 daddr;
 
-	if (iph->protocol != IPPROTO_TCP || ip_is_fragment(iph) ||
-	    !stt_port_match(sn, skb, iph->ihl * 4))
+	if (ip_hdr(skb)->protocol != IPPROTO_TCP ||
+	    ip_is_fragment(ip_hdr(skb)) || !stt_port_match(sn, skb, thoff))
 		return NF_ACCEPT;
 	if (stt_hooks_are_alone(net->nf.hooks_ipv4)) {
-		if (iph->ihl > sizeof(*iph) / 4 || !stt_early_known_v4(sn, skb))
+		if (thoff > sizeof(struct iphdr) ||
+		    !stt_early_known_v4(sn, skb))
 			return NF_ACCEPT;
-		stt_recv(sn, skb, sizeof(*iph), false);
+		stt_recv(sn, skb, thoff, false);
 		return NF_STOLEN;
 	}
+	daddr = ip_hdr(skb)->daddr;
 	if (!skb_get_nfct(skb) &&
-	    (ipv4_is_multicast(iph->daddr) ||
-	     inet_addr_type_dev_table(net, skb->dev, iph->daddr) == RTN_LOCAL))
+	    (ipv4_is_multicast(daddr) ||
+	     inet_addr_type_dev_table(net, skb->dev, daddr) == RTN_LOCAL))
 		nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
 	return NF_ACCEPT;
 }
@@ -152,7 +159,7 @@ static unsigned int stt_hook_pre(void *priv, struct sk_buff *skb,
 static unsigned int stt_hook_pre6(void *priv, struct sk_buff *skb,
 				  const struct nf_hook_state *state)
 {
-	const struct in6_addr *daddr = &ipv6_hdr(skb)->daddr;
+	const struct in6_addr *daddr;
 	struct net *net = state->net;
 	struct stt_net *sn = priv;
 	__be16 frag;
@@ -170,6 +177,7 @@ static unsigned int stt_hook_pre6(void *priv, struct sk_buff *skb,
 		stt_recv(sn, skb, thoff, true);
 		return NF_STOLEN;
 	}
+	daddr = &ipv6_hdr(skb)->daddr;
 	if (!skb_get_nfct(skb) &&
 	    (ipv6_addr_is_multicast(daddr) ||
 	     ipv6_chk_addr(net, daddr, NULL, 0)))

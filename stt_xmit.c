@@ -115,20 +115,33 @@ static bool stt_path_is_v4(const struct stt_path *path)
 	return stt_addr_is_v4(&path->daddr);
 }
 
-static int stt_route_v4(struct stt_dev *stt, struct stt_path *path)
+/* Take the route that was used last, if it is still good. */
+static bool stt_route_cached(struct stt_path *path)
 {
-	struct flowi4 fl4 = {};
 	struct rtable *rt;
 	__be32 saddr;
 
-	if (path->cache) {
-		rt = dst_cache_get_ip4(path->cache, &saddr);
-		if (rt) {
-			ipv6_addr_set_v4mapped(saddr, &path->saddr);
-			path->dst = &rt->dst;
-			return 0;
-		}
+	if (!path->cache)
+		return false;
+	if (!stt_path_is_v4(path)) {
+		path->dst = dst_cache_get_ip6(path->cache, &path->saddr);
+		return path->dst;
 	}
+	rt = dst_cache_get_ip4(path->cache, &saddr);
+	if (!rt)
+		return false;
+	ipv6_addr_set_v4mapped(saddr, &path->saddr);
+	path->dst = &rt->dst;
+	return true;
+}
+
+/* The flow is only looked up once in a while: keep it off the stack. */
+static noinline_for_stack int stt_route_v4(struct stt_dev *stt,
+					   struct stt_path *path)
+{
+	struct flowi4 fl4 = {};
+	struct rtable *rt;
+
 	fl4.flowi4_oif = path->oif;
 	fl4.flowi4_mark = path->mark;
 	fl4.flowi4_proto = IPPROTO_TCP;
@@ -148,18 +161,12 @@ static int stt_route_v4(struct stt_dev *stt, struct stt_path *path)
 	return 0;
 }
 
-static int stt_route_v6(struct stt_dev *stt, struct stt_path *path)
+static noinline_for_stack int stt_route_v6(struct stt_dev *stt,
+					   struct stt_path *path)
 {
 	struct flowi6 fl6 = {};
 	struct dst_entry *dst;
 
-	if (path->cache) {
-		dst = dst_cache_get_ip6(path->cache, &path->saddr);
-		if (dst) {
-			path->dst = dst;
-			return 0;
-		}
-	}
 	fl6.flowi6_oif = path->oif;
 	fl6.flowi6_mark = path->mark;
 	fl6.flowi6_proto = IPPROTO_TCP;
@@ -178,8 +185,15 @@ static int stt_route_v6(struct stt_dev *stt, struct stt_path *path)
 	return 0;
 }
 
+static int stt_route_lookup(struct stt_dev *stt, struct stt_path *path)
+{
+	return stt_path_is_v4(path) ? stt_route_v4(stt, path) :
+				      stt_route_v6(stt, path);
+}
+
 /* Ask the device's own routes before the stack. */
-static int stt_route_known(struct stt_dev *stt, struct stt_path *path)
+static noinline_for_stack int stt_route_known(struct stt_dev *stt,
+					      struct stt_path *path)
 {
 	struct stt_route_id id = {
 		.daddr = path->daddr,
@@ -195,8 +209,7 @@ static int stt_route_known(struct stt_dev *stt, struct stt_path *path)
 	path->dst = stt_routes_get(path->routes, &id, &path->saddr);
 	if (path->dst)
 		return 0;
-	err = stt_path_is_v4(path) ? stt_route_v4(stt, path) :
-				     stt_route_v6(stt, path);
+	err = stt_route_lookup(stt, path);
 	if (!err)
 		stt_routes_set(path->routes, &id, path->dst, &path->saddr);
 	return err;
@@ -205,14 +218,12 @@ static int stt_route_known(struct stt_dev *stt, struct stt_path *path)
 /* Find the route; on success @path holds a reference to it. */
 static int stt_route(struct stt_dev *stt, struct stt_path *path)
 {
-	int err;
+	int err = 0;
 
 	if (path->routes)
 		err = stt_route_known(stt, path);
-	else if (stt_path_is_v4(path))
-		err = stt_route_v4(stt, path);
-	else
-		err = stt_route_v6(stt, path);
+	else if (!stt_route_cached(path))
+		err = stt_route_lookup(stt, path);
 	if (err)
 		return err;
 	if (unlikely(path->dst->dev == stt->dev)) {
