@@ -4,6 +4,7 @@
  */
 #include <linux/etherdevice.h>
 #include <linux/ethtool.h>
+#include <linux/hash.h>
 #include <linux/if_vlan.h>
 #include <linux/jhash.h>
 #include <linux/module.h>
@@ -207,6 +208,7 @@ void stt_tunnels_exit(struct stt_net *sn)
 		     atomic_read(&sn->peers.nelems));
 	rhashtable_destroy(&sn->peers);
 	rhashtable_destroy(&sn->tunnels);
+	free_percpu(sn->notes);
 }
 
 /**
@@ -364,6 +366,13 @@ static int stt_tunnel_shape(const struct stt_tunnel_id *id)
 	return i;
 }
 
+/* Of what was found before, nothing may be taken for granted any more. */
+static void stt_tunnels_changed(struct stt_net *sn)
+{
+	/* Pairs with stt_tunnel_find(). */
+	smp_store_release(&sn->tunnel_changes, sn->tunnel_changes + 1);
+}
+
 static struct stt_tunnel *stt_tunnel_insert(struct stt_net *sn,
 					    struct stt_dev *stt,
 					    const struct stt_tunnel_id *id)
@@ -387,6 +396,7 @@ static struct stt_tunnel *stt_tunnel_insert(struct stt_net *sn,
 	}
 	if (!sn->shapes[shape]++)
 		WRITE_ONCE(sn->shape_mask, sn->shape_mask | BIT(shape));
+	stt_tunnels_changed(sn);
 	return tunnel;
 }
 
@@ -399,20 +409,12 @@ static void stt_tunnel_remove(struct stt_net *sn, struct stt_tunnel *tunnel)
 	rhashtable_remove_fast(&sn->tunnels, &tunnel->node, stt_tunnel_params);
 	if (!--sn->shapes[shape])
 		WRITE_ONCE(sn->shape_mask, sn->shape_mask & ~BIT(shape));
+	stt_tunnels_changed(sn);
 	kfree_rcu(tunnel, rcu);
 }
 
-/**
- * stt_tunnel_find() - the device that a received frame is for
- * @sn: namespace it arrived in
- * @key: its Context ID
- * @seg: where it comes from and went to
- *
- * Context: RCU read lock held.
- * Return: the device whose identity matches most exactly, or NULL.
- */
-struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
-				const struct stt_segment *seg)
+static struct stt_dev *stt_tunnel_lookup(struct stt_net *sn, u64 key,
+					 const struct stt_segment *seg)
 {
 	static const u64 mask[] = {
 		[STT_KIND_KEY] = U64_MAX,
@@ -424,33 +426,144 @@ struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 	struct stt_tunnel_id id = {
 		.port = frame->dport,
 	};
-	unsigned long i, renames, shapes;
 	struct stt_tunnel *tunnel;
+	unsigned long i, shapes;
+
+	shapes = READ_ONCE(sn->shape_mask);
+	for_each_set_bit(i, &shapes, STT_SHAPES) {
+		shape = &stt_shapes[i];
+		id.kind = shape->kind;
+		id.key = key & mask[shape->kind];
+		id.remote = shape->remote ? frame->saddr : in6addr_any;
+		id.scope = shape->remote ? frame->scope : seg->domain;
+		id.local = shape->local ? frame->daddr : in6addr_any;
+		tunnel = rhashtable_lookup(&sn->tunnels, &id,
+					   stt_tunnel_params);
+		if (tunnel)
+			return tunnel->stt;
+	}
+	return NULL;
+}
+
+/**
+ * struct stt_tunnel_note - the device that a frame was for
+ * @key: its Context ID
+ * @saddr: its outer source
+ * @daddr: its outer destination
+ * @scope: L3 domain of the source, as in &struct stt_frame_id
+ * @domain: L3 domain it arrived in
+ * @dport: its destination port
+ * @changes: of the table of tunnels until then; 0 if the note is empty
+ * @stt: the device, to be touched only if there was no change since
+ *
+ * Before a device goes, its tunnel does, and then a grace period passes.
+ */
+struct stt_tunnel_note {
+	u64			key;
+	struct in6_addr		saddr;
+	struct in6_addr		daddr;
+	u32			scope;
+	u32			domain;
+	__be16			dport;
+	unsigned long		changes;
+	struct stt_dev		*stt;
+};
+
+/* The latest frames of a CPU have this many different tunnels, or fewer. */
+#define STT_TUNNEL_NOTE_BITS	4
+
+/**
+ * struct stt_tunnel_notes - the notes of a CPU
+ * @note: by hash of Context ID and source
+ *
+ * Only used with bottom halves disabled.
+ */
+struct stt_tunnel_notes {
+	struct stt_tunnel_note	note[1 << STT_TUNNEL_NOTE_BITS];
+};
+
+/* Before the first port of a namespace; kept until the namespace ends. */
+static int stt_tunnel_notes_prepare(struct stt_net *sn)
+{
+	if (!sn->notes)
+		sn->notes = alloc_percpu_gfp(struct stt_tunnel_notes,
+					     GFP_KERNEL_ACCOUNT | __GFP_ZERO);
+	return sn->notes ? 0 : -ENOMEM;
+}
+
+static struct stt_tunnel_note *
+stt_tunnel_note_slot(struct stt_net *sn, u64 key,
+		     const struct stt_frame_id *frame)
+{
+	u32 hash = (u32)key ^ (__force u32)frame->saddr.s6_addr32[3];
+
+	return &this_cpu_ptr(sn->notes)->note[hash_32(hash,
+						      STT_TUNNEL_NOTE_BITS)];
+}
+
+static bool stt_tunnel_note_is(const struct stt_tunnel_note *note, u64 key,
+			       const struct stt_segment *seg)
+{
+	const struct stt_frame_id *frame = &seg->frame;
+
+	return note->key == key && note->dport == frame->dport &&
+	       ipv6_addr_equal(&note->saddr, &frame->saddr) &&
+	       ipv6_addr_equal(&note->daddr, &frame->daddr) &&
+	       note->scope == frame->scope && note->domain == seg->domain;
+}
+
+static void stt_tunnel_note_set(struct stt_tunnel_note *note, u64 key,
+				const struct stt_segment *seg,
+				unsigned long changes, struct stt_dev *stt)
+{
+	note->key = key;
+	note->saddr = seg->frame.saddr;
+	note->daddr = seg->frame.daddr;
+	note->scope = seg->frame.scope;
+	note->domain = seg->domain;
+	note->dport = seg->frame.dport;
+	note->changes = changes;
+	note->stt = stt;
+}
+
+/**
+ * stt_tunnel_find() - the device that a received frame is for
+ * @sn: namespace it arrived in
+ * @key: its Context ID
+ * @seg: where it comes from and went to
+ *
+ * Context: bottom halves disabled, RCU read lock held.
+ * Return: the device whose identity matches most exactly, or NULL.
+ */
+struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
+				const struct stt_segment *seg)
+{
+	struct stt_tunnel_note *note;
+	unsigned long changes;
+	struct stt_dev *stt;
+
+	note = stt_tunnel_note_slot(sn, key, &seg->frame);
+	/* Pairs with stt_tunnels_changed(). */
+	changes = smp_load_acquire(&sn->tunnel_changes);
+	if (likely(note->changes == changes &&
+		   stt_tunnel_note_is(note, key, seg)))
+		return note->stt;
 
 	/*
 	 * A device that gets another identity here may be looked for under
 	 * the new one too early and under the old one too late: look again.
 	 */
-	do {
-		tunnel = NULL;
-		/* Pairs with stt_tunnel_commit(). */
-		renames = smp_load_acquire(&sn->renames);
-		shapes = READ_ONCE(sn->shape_mask);
-		for_each_set_bit(i, &shapes, STT_SHAPES) {
-			shape = &stt_shapes[i];
-			id.kind = shape->kind;
-			id.key = key & mask[shape->kind];
-			id.remote = shape->remote ? frame->saddr : in6addr_any;
-			id.scope = shape->remote ? frame->scope : seg->domain;
-			id.local = shape->local ? frame->daddr : in6addr_any;
-			tunnel = rhashtable_lookup(&sn->tunnels, &id,
-						   stt_tunnel_params);
-			if (tunnel)
-				break;
-		}
-		smp_rmb(); /* as above */
-	} while (unlikely(renames != READ_ONCE(sn->renames)));
-	return tunnel ? tunnel->stt : NULL;
+	for (;;) {
+		stt = stt_tunnel_lookup(sn, key, seg);
+		smp_rmb(); /* pairs with stt_tunnel_commit() */
+		if (likely(changes == READ_ONCE(sn->tunnel_changes)))
+			break;
+		/* As above. */
+		changes = smp_load_acquire(&sn->tunnel_changes);
+	}
+	if (stt)
+		stt_tunnel_note_set(note, key, seg, changes, stt);
+	return stt;
 }
 
 /* Configuration */
@@ -609,8 +722,7 @@ static void stt_tunnel_commit(struct stt_net *sn, struct stt_dev *stt,
 {
 	if (tunnel == stt->tunnel)
 		return;
-	/* Who does not see the new one, but the old one go, sees this. */
-	smp_store_release(&sn->renames, sn->renames + 1);
+	/* Who sees the old one go sees that there was a new one before. */
 	smp_wmb(); /* pairs with stt_tunnel_find() */
 	stt_tunnel_remove(sn, stt->tunnel);
 	stt->tunnel = tunnel;
@@ -688,6 +800,9 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 	rcu_assign_pointer(stt->state, state);
 
 	err = stt_tunnel_check(sn, &stt->id, extack);
+	if (err)
+		goto err_free_state;
+	err = stt_tunnel_notes_prepare(sn);
 	if (err)
 		goto err_free_state;
 	if (conf->external) {

@@ -410,6 +410,7 @@ struct stt_fdb_table;
 struct stt_group;
 struct stt_routes;
 struct stt_tunnel;
+struct stt_tunnel_notes;
 
 /**
  * struct stt_dev - private part of an stt device
@@ -494,7 +495,8 @@ struct stt_net_stats {
  * @tunnels: devices whose underlay is here, by identity
  * @shapes: devices of each shape, under RTNL
  * @shape_mask: shapes that exist, for packets; written under RTNL
- * @renames: devices that got another identity so far; written under RTNL
+ * @tunnel_changes: of the table so far; written under RTNL
+ * @notes: where the latest frames went; NULL until there was a device
  * @peers: addresses that tunnels lead to
  * @peers_lock: for changes of @peers
  * @ports: ports in use, under RTNL
@@ -511,7 +513,8 @@ struct stt_net {
 	struct net		*net;
 	struct rhashtable	tunnels;
 	unsigned long		shape_mask;
-	unsigned long		renames;
+	unsigned long		tunnel_changes;
+	struct stt_tunnel_notes __percpu *notes;
 	struct rhashtable	peers;
 	spinlock_t		peers_lock;	/* see above */
 	unsigned long		*port_map;
