@@ -6,13 +6,12 @@
  * taken. So segments are taken at the very end of the local input hook, after
  * the administrator's rules and before TCP would answer them with a reset. A
  * socket that is bound but neither listens nor connects keeps the port from
- * everyone else, and is the sender of our own segments.
+ * everyone else, and tells our own segments from others on their way out.
  * Where there are no rules, segments whose way is known come from the first
  * hook instead of the last.
  *
  * There are no connections, so connection tracking could only mistake a
- * segment for an invalid one: ours are exempt from it. Those that we send are
- * marked so from the start, without a hook that all packets would pass.
+ * segment for an invalid one: both ways, ours are exempt from it.
  */
 #include <linux/bitmap.h>
 #include <linux/inetdevice.h>
@@ -185,6 +184,16 @@ static unsigned int stt_hook_pre6(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
+/* Only the sockets of our ports have their namespace's stt_net for data. */
+static unsigned int stt_hook_out(void *priv, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
+{
+	if (state->sk && sk_fullsock(state->sk) &&
+	    rcu_access_pointer(__sk_user_data(state->sk)) == priv)
+		nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
+	return NF_ACCEPT;
+}
+
 static const struct nf_hook_ops stt_hooks[] = {
 	{
 		.hook		= stt_hook_in,
@@ -205,6 +214,16 @@ static const struct nf_hook_ops stt_hooks[] = {
 		.hook		= stt_hook_pre6,
 		.pf		= NFPROTO_IPV6,
 		.hooknum	= NF_INET_PRE_ROUTING,
+		.priority	= STT_PRI_UNTRACK,
+	}, {
+		.hook		= stt_hook_out,
+		.pf		= NFPROTO_IPV4,
+		.hooknum	= NF_INET_LOCAL_OUT,
+		.priority	= STT_PRI_UNTRACK,
+	}, {
+		.hook		= stt_hook_out,
+		.pf		= NFPROTO_IPV6,
+		.hooknum	= NF_INET_LOCAL_OUT,
 		.priority	= STT_PRI_UNTRACK,
 	},
 };
@@ -290,9 +309,12 @@ static int stt_port_bind(struct stt_net *sn, __be16 port, struct socket **sock)
 	} else {
 		return err;
 	}
-	if (err)
+	if (err) {
 		sock_release(*sock);
-	return err;
+		return err;
+	}
+	rcu_assign_sk_user_data((*sock)->sk, sn);
+	return 0;
 }
 
 static struct stt_port *stt_port_open(struct stt_net *sn, __be16 port,

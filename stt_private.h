@@ -215,7 +215,7 @@ enum stt_frame_fault stt_frame_decode(struct sk_buff *skb,
 
 /**
  * struct stt_port - a TCP port that one network namespace receives STT on
- * @sock: reserves the port and owns the segments sent through it
+ * @sock: reserves the port and marks segments sent through it as ours
  * @users: devices on it, under RTNL
  * @port: the port
  */

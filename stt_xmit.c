@@ -22,7 +22,6 @@
 #include <net/ip6_tunnel.h>
 #include <net/ip_tunnels.h>
 #include <net/ipv6.h>
-#include <net/netfilter/nf_conntrack.h>
 #include <net/route.h>
 #include <net/stt.h>
 #include <net/udp.h>
@@ -404,7 +403,7 @@ static void stt_xmit_push_tcp(struct sk_buff *skb, const struct stt_path *path)
 	unsigned int len = skb->len + sizeof(struct tcphdr);
 	struct tcphdr *th;
 
-	th = __skb_push(skb, sizeof(*th));
+	th = skb_push(skb, sizeof(*th));
 	skb_reset_transport_header(skb);
 	th->source = path->sport;
 	th->dest = path->dport;
@@ -427,33 +426,13 @@ static void stt_xmit_push_tcp(struct sk_buff *skb, const struct stt_path *path)
 	skb->csum_offset = offsetof(struct tcphdr, check);
 }
 
-/* ip_local_out() adds the length and the checksum. */
-static void stt_xmit_push_ipv4(struct net *net, struct sk_buff *skb,
-			       const struct stt_path *path, u8 ttl)
-{
-	struct iphdr *iph;
-
-	__skb_push(skb, sizeof(*iph));
-	skb_reset_network_header(skb);
-	iph = ip_hdr(skb);
-	iph->version = 4;
-	iph->ihl = sizeof(*iph) / 4;
-	iph->tos = path->tos;
-	iph->frag_off = path->df;
-	iph->ttl = ttl;
-	iph->protocol = IPPROTO_TCP;
-	iph->saddr = stt_addr_v4(&path->saddr);
-	iph->daddr = stt_addr_v4(&path->daddr);
-	ip_select_ident_segs(net, skb, NULL, skb_shinfo(skb)->gso_segs ?: 1);
-}
-
 static void stt_xmit_push_ipv6(struct sk_buff *skb, const struct stt_path *path,
 			       u8 ttl)
 {
 	unsigned int len = skb->len;
 	struct ipv6hdr *iph;
 
-	__skb_push(skb, sizeof(*iph));
+	skb_push(skb, sizeof(*iph));
 	skb_reset_network_header(skb);
 	iph = ipv6_hdr(skb);
 	ip6_flow_hdr(iph, path->tos, path->label);
@@ -464,40 +443,33 @@ static void stt_xmit_push_ipv6(struct sk_buff *skb, const struct stt_path *path,
 	iph->daddr = path->daddr;
 }
 
-/*
- * Send a frame that is complete but for its IP header; cannot fail. For IPv4
- * this is not left to iptunnel_xmit(): it forgets what connection tracking is
- * told here, and has a secret hash computed for an identification that nobody
- * looks at if the packet is not to be fragmented.
- */
+/* Send a frame that is complete up to its frame header; cannot fail. */
 static void stt_xmit_ip(struct stt_dev *stt, struct sk_buff *skb,
 			const struct stt_path *path)
 {
 	bool xnet = !net_eq(stt->net, dev_net(stt->dev));
 	struct sock *sk = stt->port->sock->sk;
 	u8 ttl = path->ttl;
-	int len, err;
-
-	skb_scrub_packet(skb, xnet);
-	skb_clear_hash_if_not_l4(skb);
-	skb_dst_set(skb, path->dst);
-	nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
 
 	/* As for any program, a group is not to be reached through routers. */
 	if (!ttl && stt_addr_is_multicast(&path->daddr))
 		ttl = 1;
-	if (!stt_path_is_v4(path)) {
-		stt_xmit_push_ipv6(skb, path, ttl ?:
-				   ip6_dst_hoplimit(path->dst));
-		ip6tunnel_xmit(sk, skb, stt->dev, 0);
+	if (stt_path_is_v4(path)) {
+		if (!ttl)
+			ttl = ip4_dst_hoplimit(path->dst);
+		iptunnel_xmit(sk, dst_rtable(path->dst), skb,
+			      stt_addr_v4(&path->saddr),
+			      stt_addr_v4(&path->daddr), IPPROTO_TCP,
+			      path->tos, ttl, path->df, xnet, 0);
 		return;
 	}
-	stt_xmit_push_ipv4(stt->net, skb, path, ttl ?:
-			   ip4_dst_hoplimit(path->dst));
-	memset(IPCB(skb), 0, sizeof(*IPCB(skb)));
-	len = skb->len - skb_inner_network_offset(skb);
-	err = ip_local_out(stt->net, sk, skb);
-	iptunnel_xmit_stats(stt->dev, net_xmit_eval(err) ? 0 : len);
+	if (!ttl)
+		ttl = ip6_dst_hoplimit(path->dst);
+	skb_scrub_packet(skb, xnet);
+	skb_clear_hash_if_not_l4(skb);
+	skb_dst_set(skb, path->dst);
+	stt_xmit_push_ipv6(skb, path, ttl);
+	ip6tunnel_xmit(sk, skb, stt->dev, 0);
 }
 
 /* Encapsulate and send; unless it returns a cause, consumes all it is given. */
@@ -529,7 +501,7 @@ static int stt_xmit_encap(struct stt_dev *stt, struct sk_buff *skb,
 
 	skb_reset_inner_headers(skb);
 	skb->encapsulation = 0;
-	memcpy(__skb_push(skb, STT_HLEN), &hdr, STT_HLEN);
+	memcpy(skb_push(skb, STT_HLEN), &hdr, STT_HLEN);
 	stt_xmit_segment(skb, dst_mtu(path->dst) - hlen, v4);
 	stt_xmit_push_tcp(skb, path);
 	stt_xmit_ip(stt, skb, path);
