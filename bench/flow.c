@@ -457,16 +457,21 @@ static void crr(const struct options *o)
 /* Counters of the device. */
 static struct wire wire(const char *dev)
 {
-	static char text[1 << 16];
+	/* Room for ten thousand devices. */
+	static char text[1 << 22];
 	struct wire w = {};
-	ssize_t len;
+	size_t len = 0;
+	ssize_t more;
 	char *line;
 
 	if (!dev)
 		return w;
-	len = pread(devices, text, sizeof(text) - 1, 0);
-	if (len < 0)
-		err(1, "/proc/net/dev");
+	do {
+		more = pread(devices, text + len, sizeof(text) - 1 - len, len);
+		if (more < 0)
+			err(1, "/proc/net/dev");
+		len += more;
+	} while (more);
 	text[len] = 0;
 	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		line += strspn(line, " ");
