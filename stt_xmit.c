@@ -403,7 +403,7 @@ static void stt_xmit_push_tcp(struct sk_buff *skb, const struct stt_path *path)
 	unsigned int len = skb->len + sizeof(struct tcphdr);
 	struct tcphdr *th;
 
-	th = skb_push(skb, sizeof(*th));
+	th = __skb_push(skb, sizeof(*th));
 	skb_reset_transport_header(skb);
 	th->source = path->sport;
 	th->dest = path->dport;
@@ -432,7 +432,7 @@ static void stt_xmit_push_ipv6(struct sk_buff *skb, const struct stt_path *path,
 	unsigned int len = skb->len;
 	struct ipv6hdr *iph;
 
-	skb_push(skb, sizeof(*iph));
+	__skb_push(skb, sizeof(*iph));
 	skb_reset_network_header(skb);
 	iph = ipv6_hdr(skb);
 	ip6_flow_hdr(iph, path->tos, path->label);
@@ -501,7 +501,7 @@ static int stt_xmit_encap(struct stt_dev *stt, struct sk_buff *skb,
 
 	skb_reset_inner_headers(skb);
 	skb->encapsulation = 0;
-	memcpy(skb_push(skb, STT_HLEN), &hdr, STT_HLEN);
+	memcpy(__skb_push(skb, STT_HLEN), &hdr, STT_HLEN);
 	stt_xmit_segment(skb, dst_mtu(path->dst) - hlen, v4);
 	stt_xmit_push_tcp(skb, path);
 	stt_xmit_ip(stt, skb, path);
