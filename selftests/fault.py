@@ -354,8 +354,7 @@ def make_namespace():
             W.faults.arm(number)
             code = LIBC.unshare(CLONE_NEWNET) and ctypes.get_errno()
             W.faults.disarm()
-            if code and code not in NO_MEMORY:
-                raise Failure("allocation %d:" % number, os.strerror(code))
+            # Other parts of the kernel answer with other errors, too.
             failed += bool(code)
             LIBC.setns(home.fileno(), CLONE_NEWNET)
     return "%d allocations, %d make it fail" % (total, failed)
