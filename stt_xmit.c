@@ -273,8 +273,8 @@ static void stt_path_plan(struct stt_dev *stt, const struct stt_conf *conf,
 	if (conf->label_inherit &&
 	    skb_protocol(skb, true) == htons(ETH_P_IPV6))
 		path->label = ip6_flowlabel(ipv6_hdr(skb));
-	path->sport = udp_flow_src_port(stt->net, skb, conf->sport_min,
-					conf->sport_max + 1, true);
+	path->sport = stt_compat_flow_src_port(stt->net, skb, conf->sport_min,
+					       conf->sport_max);
 	path->ttl = conf->ttl;
 	if (conf->ttl_inherit)
 		path->ttl = ip_tunnel_get_ttl(inner, skb);
@@ -656,8 +656,8 @@ int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb)
 	path.saddr = conf->local;
 	path.oif = conf->link;
 	path.mark = conf->fwmark ?: skb->mark;
-	path.sport = udp_flow_src_port(stt->net, skb, conf->sport_min,
-				       conf->sport_max + 1, true);
+	path.sport = stt_compat_flow_src_port(stt->net, skb, conf->sport_min,
+					      conf->sport_max);
 	if (!stt_path_set_metadata(stt, conf, skb, info, &path))
 		goto unlock;
 	err = stt_route(stt, &path);
