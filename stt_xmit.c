@@ -522,7 +522,8 @@ static void stt_xmit_path(struct stt_dev *stt, struct sk_buff *skb,
 		return;
 	}
 	if (!stt_path_is_v4(path) && !path->label) {
-		/* The source port has had the hash computed: no flow needed. */
+		/* Most source ports need a hash, too; then no flow is needed */
+		skb_get_hash(skb);
 		autolabel = ip6_default_np_autolabel(stt->net);
 		path->label = ip6_make_flowlabel(stt->net, skb, 0, autolabel,
 						 NULL);
