@@ -820,8 +820,8 @@ int stt_dev_add(struct net *net, struct net_device *dev,
 	if (err)
 		goto err_put_port;
 	err = register_netdevice(dev);
-	/* If it was a notifier that refused, stt_dev_uninit() has run. */
-	if (err && dev->reg_state != NETREG_UNINITIALIZED)
+	/* If it was a notifier that refused, stt_dev_uninit() has done it. */
+	if (err && dev->reg_state == NETREG_UNREGISTERING)
 		goto err_free_routes;
 	if (err)
 		goto err_put_conf;
