@@ -51,8 +51,7 @@ flood()
 
 	read -ra options <<<"$(flood_options "$1" "$2")"
 	# shellcheck disable=SC2154
-	in_ns "$foe" timeout -s TERM "$3" "$bin/segflood" "${options[@]}" ||
-		[ $? = 124 ]
+	in_ns "$foe" "$bin/segflood" -t "$3" "${options[@]}"
 }
 
 # Packets that have come back to the attacker; ARP and ND would be for a reply.

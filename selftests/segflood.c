@@ -15,6 +15,7 @@
  * -p N	destination port (7471)
  * -r N	segments a second, 0 for as many as possible (0)
  * -n N	segments in all, 0 for no end (0)
+ * -t N	seconds from the first segment on, 0 for no end (0)
  * -l N	payload of a segment (1400)
  * -R N	seed of everything random (1)
  *
@@ -62,7 +63,7 @@ static struct addr source, destination;
 static enum mode mode;
 static unsigned long sources = 1, rate, limit, payload = 1400;
 static __u16 port = 7471;
-static __u64 seed = 1;
+static __u64 seed = 1, duration;
 static atomic_bool stop;
 
 static __u8 payload_bytes[PAYLOAD_MAX];
@@ -277,7 +278,8 @@ static unsigned long flood(int fd)
 	unsigned long sent = 0;
 	int i, n;
 
-	while (!stop && (!limit || sent < limit)) {
+	while (!stop && (!limit || sent < limit) &&
+	       (!duration || now_ns() - begin < duration)) {
 		n = limit && limit - sent < BATCH ? limit - sent : BATCH;
 		for (i = 0; i < n; i++) {
 			parts[i].iov_base = packets[i];
@@ -333,7 +335,7 @@ int main(int argc, char **argv)
 	struct sigaction action = { .sa_handler = on_signal };
 	int option;
 
-	while ((option = getopt(argc, argv, "s:p:r:n:l:R:")) != -1) {
+	while ((option = getopt(argc, argv, "s:p:r:n:t:l:R:")) != -1) {
 		switch (option) {
 		case 's':
 			sources = parse_number(optarg);
@@ -346,6 +348,9 @@ int main(int argc, char **argv)
 			break;
 		case 'n':
 			limit = parse_number(optarg);
+			break;
+		case 't':
+			duration = parse_number(optarg) * 1000000000ull;
 			break;
 		case 'l':
 			payload = parse_number(optarg);
