@@ -6,11 +6,12 @@
  *	main	-> netlink, dev, genl
  *	genl	-> netlink, dev, fdb, reasm, event
  *	netlink	-> dev
- *	dev	-> port, fdb, group, xmit, route, event
+ *	dev	-> tunnel, port, fdb, group, xmit, route, event
  *	fdb_netlink -> dev, fdb, event
- *	fdb	-> event
+ *	fdb	-> tunnel, event
  *	port	-> pmtu, early, recv	by hooks, as segments come in
- *	recv	-> reasm, frame, metadata, fdb	and the table of tunnels in dev
+ *	pmtu	-> tunnel
+ *	recv	-> reasm, tunnel, frame, metadata, fdb
  *	xmit	-> frame, fdb, route
  *	reasm, frame -> skb
  *
@@ -531,28 +532,28 @@ struct stt_net {
 extern unsigned int stt_net_id;
 extern struct rtnl_link_ops stt_link_ops;
 
-/**
- * struct stt_peer - an address that some tunnel of a namespace leads to
- * @node: in the table of peers
- * @addr: the address
- * @users: remotes with that address, under the lock of peers
- * @rcu: frees it after its last reader
- */
-struct stt_peer {
-	struct rhash_head	node;
-	struct in6_addr		addr;
-	unsigned int		users;
-	struct rcu_head		rcu;
-};
-
 int stt_peer_get(struct stt_net *sn, const struct in6_addr *addr);
 void stt_peer_put(struct stt_net *sn, const struct in6_addr *addr);
 bool stt_peer_known(struct stt_net *sn, const struct in6_addr *addr);
 
 int stt_tunnels_init(struct stt_net *sn);
 void stt_tunnels_exit(struct stt_net *sn);
+int stt_tunnels_open(struct stt_net *sn);
 struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 				const struct stt_segment *seg);
+int stt_tunnel_check(struct stt_net *sn, const struct stt_tunnel_id *id,
+		     struct netlink_ext_ack *extack);
+struct stt_tunnel *stt_tunnel_insert(struct stt_net *sn, struct stt_dev *stt,
+				     const struct stt_tunnel_id *id);
+void stt_tunnel_remove(struct stt_net *sn, struct stt_tunnel *tunnel);
+struct stt_tunnel *stt_tunnel_prepare(struct stt_net *sn, struct stt_dev *stt,
+				      const struct stt_tunnel_id *id,
+				      struct netlink_ext_ack *extack);
+void stt_tunnel_commit(struct stt_net *sn, struct stt_dev *stt,
+		       struct stt_tunnel *tunnel);
+void stt_tunnel_cancel(struct stt_net *sn, struct stt_dev *stt,
+		       struct stt_tunnel *tunnel);
+
 void stt_dev_setup(struct net_device *dev);
 int stt_dev_add(struct net *net, struct net_device *dev,
 		const struct stt_conf *conf, struct netlink_ext_ack *extack);
