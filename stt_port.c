@@ -79,19 +79,6 @@ static bool stt_hooks_are_alone(struct nf_hook_entries __rcu * const *hooks)
 	       stt_hook_is_alone(rcu_dereference(hooks[NF_INET_LOCAL_IN]));
 }
 
-/*
- * Take a segment at the end of local input. It comes in softirq, or from a
- * process that has given its verdict on it (NFQUEUE).
- */
-static unsigned int stt_hook_take(struct stt_net *sn, struct sk_buff *skb,
-				  unsigned int thoff, bool v6)
-{
-	local_bh_disable();
-	stt_recv(sn, skb, thoff, v6);
-	local_bh_enable();
-	return NF_STOLEN;
-}
-
 static unsigned int stt_hook_in(void *priv, struct sk_buff *skb,
 				const struct nf_hook_state *state)
 {
@@ -100,9 +87,13 @@ static unsigned int stt_hook_in(void *priv, struct sk_buff *skb,
 	struct stt_net *sn = priv;
 
 	if (proto == IPPROTO_TCP && stt_port_match(sn, skb, thoff)) {
+		/* A process may have given its verdict on it (NFQUEUE). */
+		local_bh_disable();
 		if (stt_hooks_are_alone(state->net->nf.hooks_ipv4))
 			stt_early_note_v4(sn, skb);
-		return stt_hook_take(sn, skb, thoff, false);
+		stt_recv(sn, skb, thoff, false);
+		local_bh_enable();
+		return NF_STOLEN;
 	}
 	if (unlikely(proto == IPPROTO_ICMP))
 		stt_pmtu_icmp(sn, skb);
@@ -130,9 +121,13 @@ static unsigned int stt_hook_in6(void *priv, struct sk_buff *skb,
 			stt_net_count(sn, STT_NET_RX_FRAGMENT);
 			return NF_DROP;
 		}
+		/* As above. */
+		local_bh_disable();
 		if (stt_hooks_are_alone(state->net->nf.hooks_ipv6))
 			stt_early_note_v6(sn, skb);
-		return stt_hook_take(sn, skb, thoff, true);
+		stt_recv(sn, skb, thoff, true);
+		local_bh_enable();
+		return NF_STOLEN;
 	}
 	if (unlikely(proto == IPPROTO_ICMPV6))
 		stt_pmtu_icmp6(sn, skb, thoff);
