@@ -522,7 +522,7 @@ static void stt_xmit_path(struct stt_dev *stt, struct sk_buff *skb,
 		return;
 	}
 	if (!stt_path_is_v4(path) && !path->label) {
-		/* Most source ports need a hash, too; then no flow is needed */
+		/* Most source ports need it, too. With it no flow is needed. */
 		skb_get_hash(skb);
 		autolabel = ip6_default_np_autolabel(stt->net);
 		path->label = ip6_make_flowlabel(stt->net, skb, 0, autolabel,

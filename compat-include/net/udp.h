@@ -5,8 +5,9 @@
 #include_next <net/udp.h>
 
 /*
- * In 7.3 the last port belongs to the range of udp_flow_src_port(), before it
- * did not. There, too, a range of one port counts as none.
+ * udp_flow_src_port() chooses from @min to @max - 1 in 6.12, from @min to @max
+ * in 7.3. It takes @min >= @max for no range at all, so 7.3 has none of one
+ * port.
  */
 static inline __be16 stt_compat_flow_src_port(struct net *net,
 					      struct sk_buff *skb,
