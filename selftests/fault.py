@@ -11,7 +11,6 @@ import argparse
 import ctypes
 import errno
 import os
-import socket
 import struct
 import sys
 import threading
@@ -21,22 +20,22 @@ sys.pycache_prefix = os.path.join(
     "pycache")
 
 # pylint: disable=wrong-import-position
-from oracle import ktap, link                                   # noqa: E402
+from oracle import ktap, link, netlink                          # noqa: E402
 from oracle.ktap import Failure                                 # noqa: E402
+from oracle.netlink import (                                    # noqa: E402
+    AGEING, EXTERNAL, F_ACK, F_APPEND, F_BULK, F_CREATE, F_DUMP, F_EXCL,
+    F_REPLACE, KEY, LEARNING, LINK, REMOTE, RTM_DELLINK, RTM_DELNEIGH,
+    RTM_NEWLINK, RTM_NEWNEIGH, Refused, inet, parse, string, u32,
+    u64)
 
 SUITE = ktap.Suite()
 LIBC = ctypes.CDLL(None, use_errno=True)
 STEP = [1]
 
-NLMSG_ERROR, NLMSG_DONE, GENL_ID_CTRL = 2, 3, 16
-RTM_NEWLINK, RTM_DELLINK, RTM_NEWNEIGH, RTM_DELNEIGH = 16, 17, 28, 29
-F_REQUEST, F_ACK, F_REPLACE, F_BULK = 1, 4, 0x100, 0x200
-F_DUMP, F_EXCL, F_CREATE, F_APPEND = 0x300, 0x200, 0x400, 0x800
 SYS_DELETE_MODULE, SYS_FINIT_MODULE = 176, 313
 CLONE_NEWNET = 0x40000000
 
-# include/uapi/linux/if_stt.h, stt_genl.h
-KEY, REMOTE, LINK, EXTERNAL, LEARNING, AGEING = 1, 2, 6, 14, 15, 16
+# include/uapi/linux/stt_genl.h
 DEV_GET, FDB_GET, FDB_NEW, FDB_DEL, FDB_FLUSH = 1, 5, 6, 7, 8
 STATS_GET, REASM_SET = 13, 14
 DEV_IFNAME, DEV_CONF, DEV_FLAGS = 2, 4, 9
@@ -48,63 +47,6 @@ MAC = bytes((2, 0, 0, 0, 0, 9))
 # if there is none to note that a port is taken.
 NO_MEMORY = (errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.ENFILE,
              errno.EADDRINUSE)
-
-
-def attr(kind, payload):
-    size = 4 + len(payload)
-    return struct.pack("=HH", size, kind) + payload + bytes(-size % 4)
-
-
-def parse(data):
-    out = {}
-    while len(data) >= 4:
-        size, kind = struct.unpack_from("=HH", data)
-        out[kind & 0x3fff] = data[4:size]
-        data = data[(size + 3) & ~3:]
-    return out
-
-
-class Netlink:
-    def __init__(self, space, protocol):
-        self.sock = space.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
-        self.sock.settimeout(link.PATIENCE)
-        self.sock.bind((0, 0))
-        self.serial = 0
-
-    def pack(self, kind, flags, payload):
-        self.serial += 1
-        return struct.pack("=IHHII", 16 + len(payload), kind,
-                           flags | F_REQUEST, self.serial, 0) + payload
-
-    def messages(self):
-        """Answers up to the last one; 0, an error or None if none can be
-        known."""
-        out = []
-        while True:
-            try:
-                data = self.sock.recv(1 << 16)
-            except OSError as reason:
-                if reason.errno == errno.ENOBUFS:
-                    return out, None
-                raise
-            while data:
-                size, kind, flags, serial, _ = struct.unpack_from(
-                    "=IHHII", data)
-                body, data = data[16:size], data[(size + 3) & ~3:]
-                if serial != self.serial:
-                    continue
-                if kind in (NLMSG_ERROR, NLMSG_DONE):
-                    return out, -struct.unpack_from("=i", body)[0]
-                out.append(body)
-                if not flags & 2:
-                    return out, 0
-
-    def ask(self, kind, flags, payload):
-        self.sock.send(self.pack(kind, flags, payload))
-        out, code = self.messages()
-        if code:
-            raise OSError(code, os.strerror(code))
-        return out
 
 
 class Faults:
@@ -133,50 +75,51 @@ class World:
         self.space.ip("addr", "add", "10.0.0.1/24", "dev", "low0")
         self.low = int(self.space.ip("-o", "link", "show", "low0")
                        .split(":")[0])
-        self.route = Netlink(self.space, 0)
+        self.route = netlink.Route(self.space)
+        self.genl = netlink.Generic(self.space, "stt")
         self.faults = Faults()
-        self.find_family()
-
-    def find_family(self):
-        self.genl = Netlink(self.space, 16)
-        answer, = self.genl.ask(GENL_ID_CTRL, 0, b"\3\1\0\0" +
-                                attr(2, b"stt\0"))
-        self.family, = struct.unpack("=H", parse(answer[4:])[1])
 
     def link(self, kind, flags, name, *data, up=None):
-        head = struct.pack("=BxHiII", 0, 0, 0, int(bool(up)),
-                           int(up is not None))
-        info = attr(18, attr(1, b"stt\0") + attr(2, b"".join(
-            attr(k, v) for k, v in data))) if data or flags else b""
-        return self.route, kind, flags | F_ACK, head + attr(
-            3, name + b"\0") + info
+        return self.route, kind, flags | F_ACK, self.route.link(
+            name, *data, up=up)
 
     def neigh(self, kind, flags, mac, *data):
-        answer, = self.do(self.generic(DEV_GET, 0, (DEV_IFNAME, b"x\0")))
-        index, = struct.unpack("=I", parse(answer[4:])[1])
-        return self.route, kind, flags | F_ACK, struct.pack(
-            "=BxxxiHBB", socket.AF_BRIDGE, index, 0x80, 2, 0) + (
-                attr(2, mac) if mac else b"") + b"".join(
-                    attr(k, v) for k, v in data)
+        return self.route, kind, flags | F_ACK, self.route.neighbour(
+            self.route.index("x"), mac, *data)
 
     def generic(self, cmd, flags, *data):
-        return self.genl, self.family, flags, bytes((cmd, 1, 0, 0)) + \
-            b"".join(attr(k, v) for k, v in data)
+        return self.genl, self.genl.family, flags, self.genl.payload(
+            cmd, *data)
 
     def do(self, message):
         sock, kind, flags, payload = message
         return sock.ask(kind, flags, payload)
+
+    @staticmethod
+    def outcome(sock):
+        """0, an error, or None if the answer was lost."""
+        try:
+            sock.answers()
+        except Refused as reason:
+            return reason.code
+        except OSError as reason:
+            if reason.errno != errno.ENOBUFS:
+                raise
+            return None
+        return 0
 
     def attempt(self, message, number):
         """(0, an error or None if unknown, allocations left)"""
         sock, kind, flags, payload = message
         data = sock.pack(kind, flags, payload)
         self.faults.arm(number)
+        code = 0
         try:
             sock.sock.send(data)
-            _, code = sock.messages()
         except OSError as reason:
             code = reason.errno
+        if not code:
+            code = self.outcome(sock)
         left = self.faults.disarm()
         return code, left
 
@@ -193,23 +136,11 @@ class World:
         return sorted(out, key=repr)
 
     def reset(self):
-        for name in (b"x", b"y"):
+        for name in ("x", "y"):
             try:
                 self.do(self.link(RTM_DELLINK, 0, name))
             except OSError:
                 pass
-
-
-def u64(value):
-    return struct.pack("=Q", value)
-
-
-def u32(value):
-    return struct.pack("=I", value)
-
-
-def inet(text):
-    return socket.inet_aton(text)
 
 
 W = None
@@ -263,15 +194,15 @@ def simple(name, act, *prepare):
 
 
 def new(*data):
-    return lambda: W.link(RTM_NEWLINK, F_CREATE | F_EXCL, b"x", *data)
+    return lambda: W.link(RTM_NEWLINK, F_CREATE | F_EXCL, "x", *data)
 
 
 def change(*data):
-    return lambda: W.link(RTM_NEWLINK, 0, b"x", *data)
+    return lambda: W.link(RTM_NEWLINK, 0, "x", *data)
 
 
 def updown(up):
-    return lambda: W.link(RTM_NEWLINK, 0, b"x", up=up)
+    return lambda: W.link(RTM_NEWLINK, 0, "x", up=up)
 
 
 def neigh(kind, flags, mac, *data):
@@ -279,7 +210,7 @@ def neigh(kind, flags, mac, *data):
 
 
 def fdb(cmd, *data):
-    return lambda: W.generic(cmd, F_ACK, (FDB_IFNAME, b"x\0"), *data)
+    return lambda: W.generic(cmd, F_ACK, (FDB_IFNAME, string("x")), *data)
 
 
 def register():
@@ -306,7 +237,7 @@ def register():
     simple("let a device learn, with another remote",
            change((LEARNING, b"\1"), (REMOTE, inet("10.0.0.3"))), new(*one))
     simple("change the ageing time", change((AGEING, u32(1))), new(*many))
-    simple("delete a device", lambda: W.link(RTM_DELLINK, 0, b"x"),
+    simple("delete a device", lambda: W.link(RTM_DELLINK, 0, "x"),
            new(*many), neigh(RTM_NEWNEIGH, F_CREATE, MAC,
                              (1, inet("10.0.0.3"))))
     simple("first FDB entry", neigh(RTM_NEWNEIGH, F_CREATE | F_EXCL, MAC,
@@ -331,7 +262,7 @@ def register():
     simple("flush the FDB by generic netlink", fdb(FDB_FLUSH), new(*many),
            fdb(FDB_NEW, (FDB_LLADDR, MAC), (FDB_DST, inet("10.0.0.3"))))
     simple("ask for a device", lambda: W.generic(
-        DEV_GET, 0, (DEV_IFNAME, b"x\0")), new(*many))
+        DEV_GET, 0, (DEV_IFNAME, string("x"))), new(*many))
     simple("dump devices", lambda: W.generic(DEV_GET, F_DUMP), new(*many))
     simple("dump the FDB", lambda: W.generic(FDB_GET, F_DUMP), new(*one),
            fdb(FDB_NEW, (FDB_LLADDR, MAC), (FDB_DST, inet("10.0.0.3"))))

@@ -21,8 +21,9 @@ sys.pycache_prefix = os.path.join(
     "pycache")
 
 # pylint: disable=wrong-import-position
-from oracle import bench, ktap, link, stt                       # noqa: E402
+from oracle import bench, ktap, link, netlink, stt              # noqa: E402
 from oracle.ktap import Failure, check, equal                   # noqa: E402
+from oracle.netlink import parse                                # noqa: E402
 
 SUITE = ktap.Suite()
 B = None                        # the Bench
@@ -31,71 +32,10 @@ FOLDER = None                   # for eBPF programs
 FULL_ID = 0xfedcba9876543210
 OTHER_MAC = "02:00:00:00:99:01"
 
-# linux/genetlink.h, psample.h, openvswitch.h
-GENL_CTRL, CTRL_GETFAMILY = 16, 3
-CTRL_ID, CTRL_NAME, CTRL_GROUPS = 1, 2, 7
-GRP_NAME, GRP_ID = 1, 2
-SOL_NETLINK, ADD_MEMBERSHIP = 270, 1
+# linux/psample.h, openvswitch.h
 SAMPLE_DATA, SAMPLE_TUNNEL = 6, 8
 (T_ID, T_SRC4, T_DST4, T_TOS, T_TTL, T_DF, T_CSUM, T_OAM, T_GENEVE, T_SPORT,
  T_DPORT, T_VXLAN, T_SRC6, T_DST6) = range(14)
-
-
-def attrs(data):
-    out = {}
-    while len(data) >= 4:
-        size, kind = struct.unpack_from("=HH", data)
-        out[kind & 0x3fff] = data[4:size]
-        data = data[(size + 3) & ~3:]
-    return out
-
-
-def attr(kind, payload):
-    size = 4 + len(payload)
-    return struct.pack("=HH", size, kind) + payload + bytes(-size % 4)
-
-
-class Genl:
-    """A generic netlink socket of a family; hears a group of it, if named."""
-
-    def __init__(self, space, family, group=None):
-        self.sock = space.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
-        self.sock.bind((0, 0))
-        self.sock.settimeout(link.PATIENCE)
-        self.sock.setsockopt(socket.SOL_SOCKET, link.SO_RCVBUFFORCE, 8 << 20)
-        self.pid = self.sock.getsockname()[0]
-        self.header = 4 if family.startswith("ovs_") else 0
-        body = struct.pack("=BBH", CTRL_GETFAMILY, 1, 0) + attr(
-            CTRL_NAME, family.encode() + b"\0")
-        self.sock.send(struct.pack("=IHHII", 16 + len(body), GENL_CTRL, 1, 1,
-                                   0) + body)
-        data = attrs(self.sock.recv(1 << 16)[20:])
-        check(CTRL_ID in data, "no generic netlink family", family)
-        self.family, = struct.unpack("=H", data[CTRL_ID])
-        if group is None:
-            return
-        for one in attrs(data[CTRL_GROUPS]).values():
-            have = attrs(one)
-            if have[GRP_NAME].rstrip(b"\0") == group.encode():
-                self.sock.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP,
-                                     struct.unpack("=I", have[GRP_ID])[0])
-
-    def command(self, number, version, body):
-        """Send a command; its error is a failure."""
-        head = struct.pack("=BBH", number, version, 0)
-        self.sock.send(struct.pack("=IHHII", 20 + len(body), self.family, 5,
-                                   2, 0) + head + body)
-        answer = self.sock.recv(1 << 16)
-        equal(struct.unpack_from("=Hxxxxxxxxxxi", answer, 4), (2, 0),
-              "answer to a command")
-
-    def receive(self):
-        """Attributes of the next message."""
-        data = self.sock.recv(1 << 17)
-        return attrs(data[20 + self.header:struct.unpack_from("=I", data)[0]])
-
-    def close(self):
-        self.sock.close()
 
 
 class Sampler:
@@ -110,7 +50,7 @@ class Sampler:
             B.hv.run("tc", "filter", "add", "dev", device, "ingress", "prio",
                      "9", "matchall", "action", "sample", "rate", "1",
                      "group", "7")
-        self.genl = Genl(B.hv, "psample", "packets")
+        self.genl = netlink.Generic(B.hv, "psample", "packets")
 
     def of(self, frame):
         """Metadata that came with this frame."""
@@ -118,7 +58,7 @@ class Sampler:
             got = self.genl.receive()
             if got.get(SAMPLE_DATA) == frame:
                 check(SAMPLE_TUNNEL in got, "sampled without metadata")
-                return attrs(got[SAMPLE_TUNNEL])
+                return parse(got[SAMPLE_TUNNEL])
 
     def close(self):
         self.genl.close()
@@ -710,8 +650,8 @@ def fill_metadata():
         stack.callback(B.hv.run, "ovs-dpctl", "del-dp", dp)
         for name in ("tap0", "ext0"):
             B.hv.run("ovs-dpctl", "add-if", dp, name)
-        genl = Genl(B.hv, "ovs_packet")
-        control = Genl(B.hv, "ovs_datapath")
+        genl = netlink.Generic(B.hv, "ovs_packet", header=4)
+        control = netlink.Generic(B.hv, "ovs_datapath", version=2, header=4)
         for sock in (genl, control):
             stack.callback(sock.close)
         tap = link.Port(B.hv, "tap1")
@@ -726,9 +666,9 @@ def fill_metadata():
                      "tunnel_out_port=2),2" % (FULL_ID, dst, under.far,
                                                ports, genl.pid))
             # ovs-dpctl leaves it in a mode in which daemons alone hear
-            control.command(OVS_DP_SET, 2, struct.pack("=i", 0) +
-                            attr(OVS_DP_NAME, dp.encode() + b"\0") +
-                            attr(OVS_DP_FEATURES, struct.pack("=I", 0)))
+            control.command(OVS_DP_SET,
+                            (OVS_DP_NAME, netlink.string(dp)),
+                            (OVS_DP_FEATURES, netlink.u32(0)))
             frame = one(sent(lambda: tap.send(plain()), FULL_ID))
             seg = frame.segments[0]
             equal(seg.df, under.path.v4, "DF")
@@ -740,7 +680,7 @@ def fill_metadata():
                 raise Failure(
                     "no upcall", genl.pid, B.hv.run("ovs-dpctl", "show", dp),
                     B.hv.run("ovs-dpctl", "dump-flows", dp)) from late
-            tunnel = attrs(got[OVS_PACKET_EGRESS_TUN_KEY])
+            tunnel = parse(got[OVS_PACKET_EGRESS_TUN_KEY])
             # OVS_TUNNEL_KEY_ATTR_*: as psample's, but for the ports' order
             at = {"id": 0, "src": 1 if under.path.v4 else 12,
                   "dst": 2 if under.path.v4 else 13, "sport": 9, "dport": 10}

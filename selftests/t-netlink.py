@@ -11,7 +11,6 @@ Run as root with the module loaded.
 import errno
 import os
 import re
-import socket
 import struct
 import sys
 
@@ -20,155 +19,23 @@ sys.pycache_prefix = os.path.join(
     "pycache")
 
 # pylint: disable=wrong-import-position
-from oracle import ktap, link                                   # noqa: E402
+from oracle import ktap, link, netlink                          # noqa: E402
 from oracle.ktap import check, equal, none                      # noqa: E402
+from oracle.netlink import (                                    # noqa: E402
+    AGEING, CSUM_TRUST, DF, DSCP_COPY, EXTERNAL, FWMARK, KEY, KEYBASE, LABEL,
+    LABEL_INHERIT, LEARNING, LIMIT, LINK, LOCAL, LOCAL6, OKEY, PORT,
+    PORT_RANGE, REMOTE, REMOTE6, TOS, TTL, TTL_INHERIT, VLAN_COMPAT)
+from oracle.netlink import (                                    # noqa: E402
+    F_CREATE, F_EXCL, F_REPLACE, IFLA_ADDRESS, NDA_DST, NDA_IFINDEX,
+    NDA_NH_ID, NDA_PORT, NDA_SRC_VNI, NDA_VNI, RTM_GETNEIGH, RTM_NEWNEIGH)
+from oracle.netlink import (                                    # noqa: E402
+    attr, be, inet, parse, refusal, u8, u32, u64)
 
 SUITE = ktap.Suite()
 SPACES = []
 
-# linux/netlink.h, rtnetlink.h, if_link.h, neighbour.h
-(NLMSG_ERROR, NLMSG_DONE, RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_NEWNEIGH,
- RTM_DELNEIGH, RTM_GETNEIGH) = 2, 3, 16, 17, 18, 28, 29, 30
-F_REQUEST, F_MULTI, F_ACK = 1, 2, 4
-F_REPLACE, F_EXCL, F_CREATE, F_APPEND = 0x100, 0x200, 0x400, 0x800
-F_BULK = 0x200
-ERR_MSG, NLMSGERR_ATTR_MSG = 0x200, 1
-SOL_NETLINK, NETLINK_EXT_ACK, NETLINK_GET_STRICT_CHK = 270, 11, 12
-IFLA_IFNAME, IFLA_MTU, IFLA_LINKINFO, IFLA_ADDRESS = 3, 4, 18, 1
-INFO_KIND, INFO_DATA = 1, 2
-NDA_DST, NDA_LLADDR, NDA_PORT, NDA_VNI = 1, 2, 6, 7
-NDA_IFINDEX, NDA_SRC_VNI, NDA_NH_ID = 8, 11, 13
-NUD_PERMANENT, NTF_SELF = 0x80, 2
-
-# include/uapi/linux/if_stt.h
-(PAD, KEY, REMOTE, REMOTE6, LOCAL, LOCAL6, LINK, PORT, PORT_RANGE, TTL,
- TTL_INHERIT, TOS, DF, LABEL, EXTERNAL, LEARNING, AGEING, LIMIT, CSUM_TRUST,
- VLAN_COMPAT, KEYBASE, DSCP_COPY, OKEY, FWMARK, LABEL_INHERIT) = range(25)
-KNOWN = 24
+KNOWN = 24                      # the last attribute of a device
 LAST = 50                       # a link type can have no more
-
-
-def inet(text):
-    return socket.inet_pton(
-        socket.AF_INET6 if ":" in text else socket.AF_INET, text)
-
-
-def u8(value):
-    return struct.pack("=B", value)
-
-
-def u32(value):
-    return struct.pack("=I", value)
-
-
-def u64(value):
-    return struct.pack("=Q", value)
-
-
-def be(*values):
-    return struct.pack("!%dH" % len(values), *values)
-
-
-def attr(kind, payload):
-    size = 4 + len(payload)
-    return struct.pack("=HH", size, kind) + payload + bytes(-size % 4)
-
-
-def parse(data):
-    out = {}
-    while len(data) >= 4:
-        size, kind = struct.unpack_from("=HH", data)
-        out[kind & 0x3fff] = data[4:size]
-        data = data[(size + 3) & ~3:]
-    return out
-
-
-class Refused(Exception):
-    def __init__(self, code, text):
-        super().__init__("%s: %s" % (errno.errorcode.get(code, code), text))
-        self.code, self.text = code, text
-
-
-class Rtnetlink:
-    """A socket of one namespace."""
-
-    def __init__(self, space):
-        self.space = space
-        self.sock = space.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-        self.sock.settimeout(link.PATIENCE)
-        self.sock.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-        self.sock.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
-        self.serial = 0
-
-    def talk(self, kind, flags, payload):
-        """Answer to a message (or None); raises Refused."""
-        self.serial += 1
-        self.sock.send(struct.pack("=IHHII", 16 + len(payload), kind,
-                                   flags | F_REQUEST, self.serial, 0) +
-                       payload)
-        while True:
-            data = self.sock.recv(1 << 16)
-            size, kind, flags, serial, _ = struct.unpack_from("=IHHII", data)
-            if serial != self.serial:
-                continue
-            if kind != NLMSG_ERROR:
-                return data[16:size]
-            code = struct.unpack_from("=i", data, 16)[0]
-            if not code:
-                return None
-            text = ""
-            if flags & ERR_MSG:
-                # the request, unless capped, comes first
-                skip = struct.unpack_from("=I", data, 20)[0]
-                skip = 16 if flags & 0x100 else skip
-                text = parse(data[20 + skip:size]).get(NLMSGERR_ATTR_MSG, b"")
-                text = text.rstrip(b"\0").decode()
-            raise Refused(-code, text)
-
-    @staticmethod
-    def _info(data):
-        nest = b"".join(attr(k, v) for k, v in data)
-        return attr(IFLA_LINKINFO, attr(INFO_KIND, b"stt\0") +
-                    attr(INFO_DATA, nest))
-
-    def add(self, *data, name="x", more=b""):
-        self.talk(RTM_NEWLINK, F_ACK | F_CREATE | F_EXCL,
-                  bytes(16) + attr(IFLA_IFNAME, name.encode() + b"\0") +
-                  more + self._info(data))
-
-    def change(self, *data, name="x"):
-        self.talk(RTM_NEWLINK, F_ACK,
-                  bytes(16) + attr(IFLA_IFNAME, name.encode() + b"\0") +
-                  self._info(data))
-
-    def delete(self, name="x"):
-        self.talk(RTM_DELLINK, F_ACK,
-                  bytes(16) + attr(IFLA_IFNAME, name.encode() + b"\0"))
-
-    def show(self, name="x"):
-        """(index, attributes of the kind)"""
-        answer = self.talk(RTM_GETLINK, 0, bytes(16) + attr(
-            IFLA_IFNAME, name.encode() + b"\0"))
-        info = parse(parse(answer[16:])[IFLA_LINKINFO])
-        equal(info[INFO_KIND], b"stt\0", "kind")
-        return struct.unpack_from("=i", answer, 4)[0], parse(info[INFO_DATA])
-
-    def neigh(self, kind, flags, index, mac, *data, state=NUD_PERMANENT):
-        message = struct.pack("=BxxxiHBB", socket.AF_BRIDGE, index, state,
-                              NTF_SELF, 0)
-        if mac is not None:
-            message += attr(NDA_LLADDR, mac)
-        return self.talk(kind, flags | (0 if kind == RTM_GETNEIGH else F_ACK),
-                         message + b"".join(attr(k, v) for k, v in data))
-
-
-def refusal(function, *data, **kwargs):
-    """What the kernel says about a message that it must refuse."""
-    try:
-        function(*data, **kwargs)
-    except Refused as reason:
-        return reason
-    return None
 
 
 def setup():
@@ -181,7 +48,7 @@ def setup():
 
 def rtnetlink():
     """A socket; what a test that failed has left is gone."""
-    nl = Rtnetlink(SPACES[0])
+    nl = netlink.Route(SPACES[0])
     for name in ("x", "y"):
         refusal(nl.delete, name)
     return nl
@@ -491,7 +358,8 @@ def _():
     for key, raw in ((0xfedcba9876543210, u64), (0xffffffff, u32), (7, u32)):
         nl.neigh(RTM_NEWNEIGH, F_CREATE | F_REPLACE, index, mac, dst,
                  (NDA_VNI, u64(key)))
-        have = parse(nl.neigh(RTM_GETNEIGH, 0, index, mac, state=0)[12:])
+        answer, = nl.neigh(RTM_GETNEIGH, 0, index, mac, state=0)
+        have = parse(answer[12:])
         equal(have.get(NDA_VNI), raw(key), "Context ID")
         equal(have.get(NDA_DST), dst[1], "destination")
     nl.delete()
