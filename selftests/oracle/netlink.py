@@ -27,6 +27,7 @@ ADD_MEMBERSHIP, EXT_ACK, GET_STRICT_CHK = 1, 11, 12
 # linux/rtnetlink.h, if_link.h, neighbour.h
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
+RTM_GETNSID, NETNSA_NSID, NETNSA_FD = 90, 1, 3
 RTNLGRP_NEIGH = 3
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINKINFO, IFLA_NET_NS_FD = 1, 3, 18, 28
 INFO_KIND, INFO_DATA = 1, 2
@@ -131,9 +132,12 @@ def refusal(function, *args, **kwargs):
 
 
 class Netlink:
-    """A socket. Its latest request is what answers() is about."""
+    """A socket. Its latest request is what answers() is about.
 
-    def __init__(self, space, protocol=0):
+    room: largest datagram to receive; the kernel fills those of a dump.
+    """
+
+    def __init__(self, space, protocol=0, room=1 << 17):
         self.sock = space.socket(socket.AF_NETLINK, socket.SOCK_RAW, protocol)
         self.sock.settimeout(link.PATIENCE)
         self.sock.setsockopt(SOL_NETLINK, EXT_ACK, 1)
@@ -142,7 +146,7 @@ class Netlink:
         self.pid = self.sock.getsockname()[0]
         self.serial = 0
         self.acked = False
-        self.room = bytearray(1 << 17)
+        self.room = bytearray(room)
         # of the latest dump: how many datagrams; did things change meanwhile?
         self.datagrams, self.interrupted = 0, False
 
@@ -201,7 +205,8 @@ class Netlink:
         return self.answers()
 
     def join(self, group):
-        """Hear what is told to a multicast group."""
+        """Hear what is told to a multicast group, and lose none of it."""
+        self.sock.setsockopt(socket.SOL_SOCKET, link.SO_RCVBUFFORCE, 8 << 20)
         self.sock.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, group)
 
     def close(self):
@@ -243,6 +248,11 @@ class Route(Netlink):
         answer, = self.ask(RTM_GETLINK, 0, self.link(name))
         return struct.unpack_from("=i", answer, 4)[0]
 
+    def nsid(self, fd):
+        """What this namespace calls another."""
+        answer, = self.ask(RTM_GETNSID, 0, bytes(4) + attr(NETNSA_FD, u32(fd)))
+        return parse(answer[4:])[NETNSA_NSID]
+
     def neigh(self, kind, flags, index, mac, *data, state=NUD_PERMANENT,
               ntf=NTF_SELF):
         """Payloads of the answers to a message about the FDB."""
@@ -261,10 +271,10 @@ class Route(Netlink):
 class Generic(Netlink):
     """A family of generic netlink; hears a group of it, if named."""
 
-    def __init__(self, space, family, group=None, version=1, header=0):
+    def __init__(self, space, family, group=None, version=1, header=0,
+                 room=1 << 17):
         """header: size of the family's own, which is sent as zeros."""
-        super().__init__(space, 16)
-        self.sock.setsockopt(socket.SOL_SOCKET, link.SO_RCVBUFFORCE, 8 << 20)
+        super().__init__(space, 16, room)
         self.version, self.header = version, header
         try:
             answer, = self.ask(GENL_ID_CTRL, 0, struct.pack(
