@@ -8,6 +8,7 @@ refusal must come with a message. Then the same for messages about the FDB.
 Run as root with the module loaded.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -300,6 +301,45 @@ def _():
             nl.change((data[0], same))
         nl.delete()
     none(problems)
+
+
+@SUITE.test("a device does not come up, or change, without its group")
+def _():
+    nl = rtnetlink()
+    space = SPACES[0]
+    # below the least MTU of IPv6 there is none
+    space.ip("link", "add", "low0", "mtu", "1000", "up", "type", "dummy")
+    low = (LINK, u32(nl.index("low0")))
+    nl.add((KEY, u64(1)), (REMOTE6, inet("ff02::1")), low)
+    check(refusal(nl.change, up=True), "up, with a group that it has not")
+    equal(nl.show()[1].get(REMOTE6), inet("ff02::1"), "remote")
+    nl.delete()
+    nl.add((KEY, u64(1)), (REMOTE6, inet("fd00::2")), low, up=True)
+    before = nl.show()
+    reason = refusal(nl.change, (TOS, u8(8)), (REMOTE6, inet("ff02::1")))
+    check(reason and "group" in reason.text, reason)
+    equal(nl.show(), before, "after what was refused")
+    nl.delete()
+    space.ip("link", "del", "low0")
+
+
+@SUITE.test("a device goes with the namespace of its underlay")
+def _():
+    nl = rtnetlink()
+    gone = link.Netns("gone")
+    with contextlib.ExitStack() as stack:
+        stack.callback(gone.delete)
+        fd = os.open("/run/netns/" + SPACES[0].name, os.O_RDONLY)
+        stack.callback(os.close, fd)
+        there = netlink.Route(gone)
+        stack.callback(there.close)
+        there.add((KEY, u64(1)), (REMOTE, inet("10.0.0.2")),
+                  more=attr(netlink.IFLA_NET_NS_FD, u32(fd)))
+        nl.change((TOS, u8(8)), up=True)
+        nl.add((KEY, u64(1)), (REMOTE, inet("10.0.0.2")), name="y")
+    link.await_("the device to go", lambda: refusal(nl.show))
+    nl.show("y")
+    nl.delete("y")
 
 
 @SUITE.test("link addresses that are none are refused")
