@@ -1851,8 +1851,9 @@ def send_group(under, one, other, port):
                   "TTL and addresses")
 
 
-def icmp_too_big(under, seg, mtu, router=None, **wrong):
-    """Frag-needed or packet-too-big that quotes a segment we have sent."""
+def icmp_too_big(under, seg, mtu, router=None, csum=0, **wrong):
+    """Frag-needed or packet-too-big that quotes a segment we have sent; csum
+    is what its checksum is wrong by."""
     quoted = bytearray(seg.ether[14:])
     at = 20 if seg.v4 else 40
     for where, value in wrong.items():
@@ -1861,15 +1862,15 @@ def icmp_too_big(under, seg, mtu, router=None, **wrong):
         quoted[where] ^= value
     if seg.v4:
         body = struct.pack("!BBHHH", 3, 4, 0, 0, mtu) + quoted[:60]
-        body = body[:2] + struct.pack("!H", stt.checksum(body)) + body[4:]
+        sum_of = body
         proto = stt.ICMP
     else:
         body = struct.pack("!BBHI", 2, 0, 0, mtu) + quoted[:600]
         head = stt.pseudo(stt.addr(router or under.far), under.path.dst,
                           stt.ICMPV6, len(body))
-        body = body[:2] + struct.pack("!H", stt.checksum(head + body)) + \
-            body[4:]
+        sum_of = head + body
         proto = stt.ICMPV6
+    body = body[:2] + struct.pack("!H", stt.checksum(sum_of) ^ csum) + body[4:]
     path = under.path_from(router or under.far)
     return path.ether(path.ip(bytes(body), proto))
 
@@ -1939,6 +1940,10 @@ def ttl_df_pmtu(under):
                 tell_too_big(under, seg, 1300, router, **wrong)
                 equal(max(s.ip_len for s in sent(dev)), 1500,
                       "after a message with wrong %s" % list(wrong))
+            with B.counting(dev, pmtu_rejected=1):
+                tell_too_big(under, seg, 1300, router, csum=0x5555)
+            equal(max(s.ip_len for s in sent(dev)), 1500,
+                  "after a message with a wrong checksum")
             tell_too_big(under, seg, 9000, router)
             equal(max(s.ip_len for s in sent(dev)), 1500, "larger MTU")
             for mtu in (1400, 1300):
