@@ -75,10 +75,14 @@ without_totals()
 	tee "$1" | grep --line-buffered -vE "$totals_pattern"
 }
 
-# totals FILE: "PASSED FAILED SKIPPED" of that line
+# totals FILE: "PASSED FAILED SKIPPED" of that line, or else of the KTAP in FILE
 totals()
 {
-	sed -nE "s/$totals_pattern/\\1 \\2 \\3/p" "$1"
+	sed -nE "s/$totals_pattern/\\1 \\2 \\3/p" "$1" | grep . ||
+		awk '/^ok [0-9]+.*# *SKIP/ || /^1\.\.0 # *SKIP/ { s++; next }
+		     /^ok [0-9]+/ { p++ }
+		     /^not ok [0-9]+/ { f++ }
+		     END { print p + 0, f + 0, s + 0 }' "$1"
 }
 
 # Ends the test, or before run_tests the whole file, as skipped.
