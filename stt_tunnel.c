@@ -9,6 +9,7 @@
  */
 #include <linux/hash.h>
 #include <linux/jhash.h>
+#include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <linux/rhashtable.h>
 #include <linux/rtnetlink.h>
