@@ -270,6 +270,25 @@ def _():
     none(problems)
 
 
+@SUITE.test("an address of zeros is none, as for ip(8)")
+def _():
+    nl = rtnetlink()
+    nl.add((KEY, u64(1)), (REMOTE, inet("0.0.0.0")), (LOCAL, inet("0.0.0.0")))
+    have = nl.show()[1]
+    equal(sorted(set(have) & {REMOTE, REMOTE6, LOCAL, LOCAL6}), [],
+          "addresses")
+    for far, near, a, b in ((REMOTE, LOCAL, "10.0.0.2", "10.0.0.1"),
+                            (REMOTE6, LOCAL6, "fd00::2", "fd00::1")):
+        nl.change((far, inet(a)), (near, inet(b)))
+        equal({far: inet(a), near: inet(b)}, {
+            k: v for k, v in nl.show()[1].items() if k not in have},
+            "addresses set")
+        zero = inet("0.0.0.0" if far == REMOTE else "::")
+        nl.change((far, zero), (near, zero))
+        equal(nl.show()[1], have, "addresses taken away")
+    nl.delete()
+
+
 @SUITE.test("what identifies a device cannot be changed")
 def _():
     nl = rtnetlink()
