@@ -100,6 +100,8 @@ def pairs_of(data):
     out = []
     while len(data) >= 4:
         size, kind = struct.unpack_from("=HH", data)
+        if not 4 <= size <= len(data):
+            raise Failure("attribute", kind, "of", size, "bytes:", data.hex())
         out.append((kind & 0x3fff, data[4:size]))
         data = data[(size + 3) & ~3:]
     return out
@@ -162,6 +164,9 @@ class Netlink:
         data = bytes(memoryview(self.room)[:self.sock.recv_into(self.room)])
         while data:
             size, kind, flags, serial, _ = struct.unpack_from("=IHHII", data)
+            if not 16 <= size <= len(data):
+                raise Failure("message", kind, "of", size, "bytes, have",
+                              len(data))
             yield kind, flags, serial, data[16:size]
             data = data[(size + 3) & ~3:]
 
