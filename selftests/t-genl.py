@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
+# timeout: 300
 """Generic netlink family "stt": each command, its answer, what it refuses.
 
 Devices, forwarding database, flushes, counters, limits of reassembly, and the
