@@ -9,6 +9,8 @@ are built and read by the oracle. Run as root with the module loaded.
 """
 
 import contextlib
+import errno
+import json
 import os
 import re
 import socket
@@ -22,7 +24,7 @@ sys.pycache_prefix = os.path.join(
 
 # pylint: disable=wrong-import-position
 from oracle import bench, ktap, link, netlink, stt              # noqa: E402
-from oracle.ktap import Failure, check, equal                   # noqa: E402
+from oracle.ktap import Failure, Skip, check, equal             # noqa: E402
 from oracle.netlink import parse                                # noqa: E402
 
 SUITE = ktap.Suite()
@@ -650,8 +652,9 @@ def fill_metadata():
         stack.callback(B.hv.run, "ovs-dpctl", "del-dp", dp)
         for name in ("tap0", "ext0"):
             B.hv.run("ovs-dpctl", "add-if", dp, name)
-        genl = netlink.Generic(B.hv, "ovs_packet", header=4)
-        control = netlink.Generic(B.hv, "ovs_datapath", version=2, header=4)
+        genl = netlink.Generic(B.hv, "ovs_packet", header=bytes(4))
+        control = netlink.Generic(B.hv, "ovs_datapath", version=2,
+                                  header=bytes(4))
         for sock in (genl, control):
             stack.callback(sock.close)
         tap = link.Port(B.hv, "tap1")
@@ -688,6 +691,85 @@ def fill_metadata():
                   {"id": FULL_ID.to_bytes(8, "big"), "src": seg.src,
                    "dst": seg.dst, "sport": struct.pack("!H", seg.sport),
                    "dport": struct.pack("!H", 7471)}, "ends")
+
+
+# linux/openvswitch.h
+OVS_VPORT_NEW, OVS_VPORT_DEL = 1, 2
+OVS_VPORT_NO, OVS_VPORT_TYPE, OVS_VPORT_NAME, OVS_VPORT_OPTIONS, \
+    OVS_VPORT_PID = range(1, 6)
+OVS_VPORT_TYPE_STT, OVS_TUNNEL_DST_PORT = 106, 1
+VPORT_MTU = 65000
+
+
+@contextlib.contextmanager
+def vport_stt():
+    """vport-stt.ko, which comes with the module."""
+    file = os.path.join(os.path.dirname(os.environ.get("STT_KO", "")),
+                        "vport-stt.ko")
+    if not os.path.exists(file):
+        raise Skip("vport-stt.ko was not built for this kernel")
+    link.load("openvswitch")
+    with open("/proc/kallsyms", encoding="ascii") as symbols:
+        if "__ovs_vport_ops_register" not in symbols.read():
+            raise Skip("no type of port can be registered with this "
+                       "kernel's datapath")
+    link.run("insmod", file)
+    try:
+        yield
+    finally:
+        link.await_("the end of vport-stt", lambda: not link.run(
+            "rmmod", "vport-stt", fail=False)[0])
+
+
+@SUITE.test("a port of Open vSwitch of type stt is an external device")
+def vport():
+    link.need("ovs-dpctl", "openvswitch-switch")
+    with vport_stt(), contextlib.ExitStack() as stack:
+        dp = "dp%d" % os.getpid()
+        B.hv.run("ovs-dpctl", "add-dp", dp)
+        stack.callback(B.hv.run, "ovs-dpctl", "del-dp", dp)
+        index = json.loads(B.hv.run("ip", "-j", "link", "show", dp))[0][
+            "ifindex"]
+        ports = netlink.Generic(B.hv, "ovs_vport", header=netlink.u32(index))
+        stack.callback(ports.close)
+
+        def new(name, port):
+            return ports.command(
+                OVS_VPORT_NEW, (OVS_VPORT_NAME, netlink.string(name)),
+                (OVS_VPORT_TYPE, netlink.u32(OVS_VPORT_TYPE_STT)),
+                (OVS_VPORT_PID, netlink.u32(ports.pid)),
+                (OVS_VPORT_OPTIONS, netlink.attr(OVS_TUNNEL_DST_PORT,
+                                                 netlink.u16(port))),
+                flags=netlink.F_ECHO)
+
+        def gone(name):
+            return B.hv.run("ip", "link", "show", name, fail=False)[0] != 0
+
+        answer, = new("port0", 7472)
+        equal(parse(answer[OVS_VPORT_OPTIONS]),
+              {OVS_TUNNEL_DST_PORT: netlink.u16(7472)}, "options")
+        device, = json.loads(B.hv.run("ip", "-j", "-d", "link", "show",
+                                      "port0"))
+        equal(device["mtu"], VPORT_MTU, "MTU")
+        check("UP" in device["flags"], "flags", device["flags"])
+        _, have = netlink.Route(B.hv).show("port0")
+        equal((have.get(netlink.EXTERNAL), have[netlink.PORT]),
+              (b"\1", netlink.be(7472)), "external, port")
+
+        refused = netlink.refusal(new, "port1", 7472)
+        equal(refused and refused.code, errno.EEXIST, "the same port again")
+        check(gone("port1"), "a device was left")
+        with contextlib.closing(B.hv.socket(socket.AF_INET,
+                                            socket.SOCK_STREAM)) as taken:
+            taken.bind(("", 7473))
+            taken.listen()
+            refused = netlink.refusal(new, "port1", 7473)
+        equal(refused and refused.code, errno.EADDRINUSE, "a port of TCP")
+        check(gone("port1"), "a device was left")
+
+        ports.command(OVS_VPORT_DEL, (OVS_VPORT_NAME,
+                                      netlink.string("port0")))
+        check(gone("port0"), "the device outlives the port")
 
 
 # ---------------------------------------------------------------------- main

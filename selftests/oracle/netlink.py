@@ -16,7 +16,7 @@ from oracle.ktap import Failure, equal
 
 # linux/netlink.h
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-F_REQUEST, F_MULTI, F_ACK, F_DUMP_INTR = 1, 2, 4, 0x10
+F_REQUEST, F_MULTI, F_ACK, F_ECHO, F_DUMP_INTR = 1, 2, 4, 8, 0x10
 F_REPLACE, F_EXCL, F_CREATE, F_APPEND = 0x100, 0x200, 0x400, 0x800
 F_BULK, F_DUMP = 0x200, 0x300
 F_CAPPED, F_ACK_TLVS = 0x100, 0x200
@@ -276,9 +276,9 @@ class Route(Netlink):
 class Generic(Netlink):
     """A family of generic netlink; hears a group of it, if named."""
 
-    def __init__(self, space, family, group=None, version=1, header=0,
+    def __init__(self, space, family, group=None, version=1, header=b"",
                  room=1 << 17):
-        """header: size of the family's own, which is sent as zeros."""
+        """header: the family's own, which comes before attributes."""
         super().__init__(space, 16, room)
         self.version, self.header = version, header
         try:
@@ -299,11 +299,11 @@ class Generic(Netlink):
 
     def payload(self, command, *data):
         return struct.pack("=BBH", command, self.version, 0) + \
-            bytes(self.header) + attrs(data)
+            self.header + attrs(data)
 
     def command(self, command, *data, flags=F_ACK):
         """Attributes of each answer to a command."""
-        return [parse(body[4 + self.header:]) for body in
+        return [parse(body[4 + len(self.header):]) for body in
                 self.ask(self.family, flags, self.payload(command, *data))]
 
     def dump(self, command, *data):
@@ -311,7 +311,7 @@ class Generic(Netlink):
 
     def events(self):
         """(command, attributes) of what comes next, a datagram's worth."""
-        return [(body[0], parse(body[4 + self.header:]))
+        return [(body[0], parse(body[4 + len(self.header):]))
                 for kind, _, _, body in self.received()
                 if kind == self.family]
 
