@@ -342,6 +342,99 @@ def _():
     space.ip("link", "del", "low0")
 
 
+@contextlib.contextmanager
+def dummies(nl, *more):
+    """Devices low0 to low2; their indexes as attributes."""
+    names = ["low%d" % n for n in range(3)]
+    SPACES[0].batch(["link add %s up type dummy" % n for n in names] +
+                    list(more))
+    try:
+        yield [(LINK, u32(nl.index(n))) for n in names]
+    finally:
+        SPACES[0].batch(["link del " + n for n in names])
+
+
+@SUITE.test("a device follows its underlay into a VRF, if none is there")
+def _():
+    nl = rtnetlink()
+    space = SPACES[0]
+    one = (KEY, u64(5)), (REMOTE, inet("10.0.0.2"))
+
+    def taken(function, *data, name):
+        reason = refusal(function, *data, name=name)
+        equal(reason and reason.code, errno.EEXIST, "%s: %s" % (name, reason))
+
+    with dummies(nl, "link add red up type vrf table 10",
+                 "link set low1 master red") as (low0, low1, low2):
+        nl.add(*one, low0)
+        nl.add(*one, low1, name="y")
+        taken(nl.add, *one, low2, name="z")
+        before = nl.show()
+        taken(nl.change, low1, name="x")
+        equal(nl.show(), before, "after what was refused")
+        # in red, y has the tunnel: x remains where it was
+        space.ip("link", "set", "low0", "master", "red")
+        taken(nl.add, *one, low2, name="z")
+        nl.delete("y")
+        space.ip("link", "set", "low0", "nomaster")
+        space.ip("link", "set", "low0", "master", "red")
+        taken(nl.add, *one, low1, name="y")
+        nl.add(*one, low2, name="z")
+        space.ip("link", "del", "red")
+    for name in ("x", "z"):
+        check(refusal(nl.show, name), name, "outlives its underlay")
+
+
+@SUITE.test("devices on top of each other: not both ways, not too many")
+def _():
+    nl = rtnetlink()
+    space = SPACES[0]
+
+    def refused(function, *data, why, name):
+        reason = refusal(function, *data, name=name)
+        check(reason and why in reason.text, name, reason)
+
+    with dummies(nl) as (below, _, _):
+        nl.add((KEY, u64(1)), (REMOTE, inet("10.0.0.2")))
+        space.ip("link", "add", "link", "x", "name", "above", "type",
+                 "macvlan")
+        before = nl.show()
+        refused(nl.change, (TOS, u8(8)), (LINK, u32(nl.index("above"))),
+                why="on top of this device", name="x")
+        equal(nl.show(), before, "after what was refused")
+        # MAX_NEST_DEV of the kernel is 8
+        for level in range(7):
+            name = "level%d" % level
+            nl.add((KEY, u64(level + 2)), (REMOTE, inet("10.0.0.2")), below,
+                   name=name)
+            below = (LINK, u32(nl.index(name)))
+        refused(nl.add, (KEY, u64(99)), (REMOTE, inet("10.0.0.2")), below,
+                why="Too many devices", name="y")
+        refused(nl.change, below, why="Too many devices", name="x")
+        equal(nl.show(), before, "after what was refused")
+        nl.delete()
+    for name in ("x", "y", "level0", "level6"):
+        check(refusal(nl.show, name), name, "is left")
+
+
+@SUITE.test("tools are told the driver, and the speed of the device below")
+def _():
+    nl = rtnetlink()
+    space = SPACES[0]
+    link.need("ethtool")
+    space.ip("link", "add", "low0", "type", "veth", "peer", "name", "low1")
+    low0 = (LINK, u32(nl.index("low0")))
+    nl.add((KEY, u64(1)), (REMOTE, inet("10.0.0.2")), low0)
+    nl.add((KEY, u64(2)), name="y")
+    check("driver: stt\n" in space.run("ethtool", "-i", "x"), "driver")
+    for name, want in ("low0", "10000Mb/s"), ("x", "10000Mb/s"), \
+            ("y", "Unknown!"):
+        text = space.run("ethtool", name)
+        check("Speed: %s\n" % want in text, name, text)
+    space.ip("link", "del", "low0")
+    nl.delete("y")
+
+
 @SUITE.test("a device goes with the namespace of its underlay")
 def _():
     nl = rtnetlink()
