@@ -1,0 +1,108 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Ways that a tunnel takes through the underlay, by segments.
+
+Link-local ends, flow labels of what is inside, a way that leads back into the
+tunnel. Segments are built and read by the oracle. Run as root with the module
+loaded.
+"""
+
+import contextlib
+import os
+import sys
+
+sys.pycache_prefix = os.path.join(
+    os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "stt",
+    "pycache")
+
+# pylint: disable=wrong-import-position
+from oracle import bench, ktap, link, stt                       # noqa: E402
+from oracle.ktap import check, equal                            # noqa: E402
+
+SUITE = ktap.Suite()
+B = None                        # the Bench
+
+
+def plain(size=1000):
+    return stt.eth(bytes(size), 0x88b6)
+
+
+@contextlib.contextmanager
+def route(family, *args):
+    B.hv.ip(family, "route", "add", *args)
+    try:
+        yield
+    finally:
+        B.hv.ip(family, "route", "del", *args)
+
+
+@SUITE.test("link-local ends are those of one interface")
+def _():
+    wire = B.wire
+    B.hv.batch(["addr add fe80::1/64 dev under0 nodad",
+                "neigh replace fe80::2 lladdr %s dev under0 nud permanent" %
+                wire.far_mac,
+                "link add other0 up type dummy",
+                "addr add fe80::1/64 dev other0 nodad"])
+    path = stt.Path("fe80::2", "fe80::1", smac=wire.far_mac,
+                    dmac=wire.near_mac)
+    with B.device(B.v6, "here0", "dev", "under0", far="fe80::2", path=path,
+                  key=0x51) as here:
+        # the same addresses elsewhere are another tunnel
+        with B.device(B.v6, "there0", "dev", "other0", far="fe80::2",
+                      path=path, key=0x51) as there:
+            seg = here.tx_one(plain()).segments[0]
+            equal((bench.text(seg.src), bench.text(seg.dst)),
+                  ("fe80::1", "fe80::2"), "ends")
+            before = there.stats()["rx_packets"]
+            for size in (None, 300):
+                got = here.rx(here.cut(here.frame(plain()), size=size))
+                equal([p.data for p in got], [plain()], "delivered")
+            equal(there.stats()["rx_packets"], before, "received elsewhere")
+    B.hv.ip("link", "del", "other0")
+
+
+@SUITE.test("the flow label of a packet inside, or one of the flow's own")
+def _():
+    with B.device(B.v6, "label0", "flowlabel", "inherit", key=0x52,
+                  mtu=9000) as dev:
+        def labels(inside):
+            return {s.label for s in dev.tx_one(inside).segments}
+
+        for label in (1, 0x12345, 0xfffff):
+            inside = stt.inner(stt.UDP, *dev.out6, bytes(3000), label=label)
+            equal(labels(inside), {label}, "flow label")
+        # as without the option; net.ipv6.auto_flowlabels is on
+        for ends in (dev.out6, dev.out4):
+            have = labels(stt.inner(stt.UDP, *ends, bytes(3000)))
+            equal(len(have), 1, "flow labels of a frame")
+            check(have != {0}, "no flow label of its own")
+
+
+@SUITE.test("a way that leads back into the tunnel is none")
+def _():
+    for under, family, far in ((B.v4, "-4", "10.1.0.9"),
+                               (B.v6, "-6", "fd02::9")):
+        with B.device(under, "loop0", far=far, key=0x53, mtu=20000) as dev, \
+                route(family, far, "dev", "loop0"), \
+                B.counting(dev, dev_tx_loop=2):
+            for size in (100, 10000):
+                dev.port.send(plain(size))
+
+
+def setup():
+    global B  # pylint: disable=global-statement
+    B = bench.Bench()
+
+
+def main():
+    link.require_module()
+    try:
+        return SUITE.run(setup=setup)
+    finally:
+        if B is not None:
+            B.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
