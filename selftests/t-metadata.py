@@ -279,6 +279,58 @@ def received_ebpf():
             ebpf_reads(dev, under, FULL_ID, FULL_ID & 0xffffffff)
 
 
+@SUITE.test("each of many frames has metadata of its own, some being kept")
+def metadata_of_many():
+    """Half of them wait in the queue of a device that keeps metadata."""
+    link.load("sch_tbf")
+    many = 300
+    with external("ext0") as dev, contextlib.ExitStack() as stack:
+        B.hv.batch(["link add tap0 index 7777 type veth peer name tap1",
+                    "link add link tap0 index 7778 name queue0 type macvlan"])
+        stack.callback(B.hv.ip, "link", "del", "tap0")
+        for name in ("tap0", "tap1", "queue0"):
+            B.hv.ip("link", "set", name, "addrgenmode", "none", "up")
+        B.hv.run("tc", "qdisc", "add", "dev", "queue0", "root", "tbf", "rate",
+                 "8bit", "burst", "1600", "limit", "1m")
+        program("""
+            if (CALL(skb_get_tunnel_opt)(skb, &id, sizeof(id)) != sizeof(id))
+                    return TC_ACT_SHOT;
+            CALL(skb_store_bytes)(skb, 14, &id, sizeof(id), 0);
+            """, "tap0")
+        program("""
+            if (CALL(skb_get_tunnel_opt)(skb, &id, sizeof(id)) != sizeof(id))
+                    return TC_ACT_SHOT;
+            return CALL(redirect)(id >> 56 & 1 ? 7778 : 7777, 0);
+            """, "ext0", "ingress")
+        port = link.Port(B.hv, "tap1")
+        stack.callback(port.close)
+        want = {}
+
+        def send(key):
+            frame = incoming()
+            want[frame[6:12]] = key
+            for ether in dev.cut(stt.frame(frame, key)):
+                B.far.send(ether)
+
+        def arrived(how_many):
+            return lambda _, out: how_many == sum(
+                p.data[6:12] in want for p in out)
+
+        for key in range(many):
+            send(key)
+        link.await_("half of them to be queued", lambda: json.loads(B.hv.run(
+            "tc", "-s", "-j", "qdisc", "show", "dev", "queue0", "root"))[0][
+                "qlen"] > many // 3)
+        B.hv.run("tc", "qdisc", "change", "dev", "queue0", "root", "tbf",
+                 "rate", "1gbit", "burst", "1m", "limit", "1m")
+        # tbf looks at its queue when the next comes
+        send(many + 1)
+        got = port.until(arrived(many + 1))
+        equal({p.data[6:12]: int.from_bytes(p.data[14:22], "big")
+               for p in got if p.data[6:12] in want}, want,
+              "Context IDs of the frames")
+
+
 @SUITE.test("flower compares the lower half alone, a keybase makes it exact")
 def flower():
     link.load("cls_flower")
