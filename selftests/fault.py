@@ -78,6 +78,10 @@ class World:
                        .split(":")[0])
         self.route = netlink.Route(self.space)
         self.genl = netlink.Generic(self.space, "stt")
+        # Messages for those who listen are made only if somebody does.
+        self.listeners = netlink.Route(self.space), netlink.Generic(
+            self.space, "stt", "events")
+        self.listeners[0].join(netlink.RTNLGRP_NEIGH)
         self.faults = Faults()
 
     def link(self, kind, flags, name, *data, up=None):

@@ -1006,6 +1006,12 @@ def forward_gso(under):
         equal((got[0].gso_type & ~link.GSO_ECN, got[0].gso_size),
               (link.GSO_TCP4 if ends is dev.ip4 else link.GSO_TCP6, 1000),
               "GSO state")
+        # the bit that only the first of the packets is to have
+        inside = stt.inner(stt.TCP, *ends, bytes(3000), csum="partial",
+                           flags=stt.ACK | 0x80)
+        got = dev.rx(dev.cut(dev.offloaded(inside, mss=1000)))
+        equal([p.gso_type & link.GSO_ECN for p in got], [link.GSO_ECN],
+              "GSO of a packet with CWR")
         # A datagram that is longer than n goes on as IP fragments; through
         # one port, as the kernel fragments IPv6 in place, clones or not.
         inside = stt.inner(stt.UDP, *ends, stt.rng(7).randbytes(3000),

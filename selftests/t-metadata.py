@@ -689,6 +689,48 @@ OVS_PACKET_EGRESS_TUN_KEY = 5
 OVS_DP_SET, OVS_DP_NAME, OVS_DP_FEATURES = 4, 1, 5
 
 
+@SUITE.test("a bridge gives half the Context ID, a keybase the other")
+def vlan_tunnel_keybase():
+    link.load("bridge")
+    with contextlib.ExitStack() as stack:
+        B.hv.batch(["link add sw0 type bridge vlan_filtering 1 "
+                    "vlan_default_pvid 0 mcast_snooping 0",
+                    "link add tap0 type veth peer name tap1"])
+        for name in ("sw0", "tap0"):
+            stack.callback(B.hv.ip, "link", "del", name)
+        B.hv.batch(["link set %s addrgenmode none up" % d
+                    for d in ("sw0", "tap0", "tap1")] +
+                   ["link set tap0 master sw0"])
+        tap = link.Port(B.hv, "tap1")
+        stack.callback(tap.close)
+
+        def attach(*more):
+            lines = ["vlan add dev %s vid 10" % d for d in ("tap0", "ext0")]
+            B.hv.ip("link", "set", "ext0", "master", "sw0")
+            link.run("bridge", "-n", B.hv.name, "-batch", "-", text="\n".join(
+                ["link set dev ext0 vlan_tunnel on", *lines,
+                 "vlan add dev ext0 vid 10 tunnel_info id 9", *more, ""]))
+
+        def frame():
+            return stt.eth(bytes(100), 0x88b6, bench.PEER_MAC, unique(),
+                           [stt.tag(10)])
+
+        with external("ext0", "keybase", "0xaabb", "learning",
+                      key=0xaabb00000001, address=bench.BRIDGE_MAC):
+            attach("fdb add %s dev ext0 dst 10.0.0.3 src_vni 9" %
+                   bench.PEER_MAC)
+            got = one(sent(lambda: tap.send(frame()), 0xaabb00000009))
+            equal(got.segments[0].dst, stt.addr("10.0.0.3"), "remote")
+        # a bridge does not know where to send
+        with external("ext0", address=bench.BRIDGE_MAC) as dev:
+            attach()
+            with B.counting(dev, dev_tx_no_remote=1):
+                equal(sent(lambda: tap.send(frame())), [], "sent to nobody")
+    with external("ext0", "keybase", "0xaabb", key=0xaabb00000001) as dev:
+        set_metadata("ext0", "id", "8", *over(B.v4))
+        one(sent(lambda: dev.port.send(plain()), 0xaabb00000008))
+
+
 @SUITE.test("Open vSwitch is told the ends of what it sends")
 def fill_metadata():
     """ndo_fill_metadata_dst, as sFlow uses it"""

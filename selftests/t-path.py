@@ -3,8 +3,8 @@
 """Ways that a tunnel takes through the underlay, by segments.
 
 Link-local ends, flow labels of what is inside, a way that leads back into the
-tunnel. Segments are built and read by the oracle. Run as root with the module
-loaded.
+tunnel, errors on the way, policies at its end. Segments are built and read by
+the oracle. Run as root with the module loaded.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ sys.pycache_prefix = os.path.join(
 
 # pylint: disable=wrong-import-position
 from oracle import bench, ktap, link, stt                       # noqa: E402
-from oracle.ktap import check, equal                            # noqa: E402
+from oracle.ktap import check, equal, none                      # noqa: E402
 
 SUITE = ktap.Suite()
 B = None                        # the Bench
@@ -25,6 +25,10 @@ B = None                        # the Bench
 
 def plain(size=1000):
     return stt.eth(bytes(size), 0x88b6)
+
+
+def await_growth(counter, before):
+    link.await_(counter, lambda: B.net_stats()[counter] > before[counter])
 
 
 @contextlib.contextmanager
@@ -88,6 +92,36 @@ def _():
                 B.counting(dev, dev_tx_loop=2):
             for size in (100, 10000):
                 dev.port.send(plain(size))
+
+
+@SUITE.test("errors that others report of segments are counted")
+def _():
+    for under, proto, kind in ((B.v4, stt.ICMP, 3), (B.v6, stt.ICMPV6, 1)):
+        under.dev.tx_one(plain())
+        quote = B.captured[-1][14:200]
+        packet = stt.packet(proto, under.far, under.near, quote,
+                            icmp_type=kind, icmp_code=1, sport=0)
+        before = B.net_stats()
+        B.far.send(under.path.ether(packet))
+        await_growth("tx_unreachable", before)
+        none([n for n in bench.moved(before, B.net_stats())
+              if n.startswith("pmtu")], "took it for a path MTU")
+
+
+@SUITE.test("what a policy of IPsec forbids is not received")
+def _():
+    for under in B.unders:
+        policy = ["policy", "add", "dir", "in", "src", under.far, "dst",
+                  under.near, "proto", "tcp", "action", "block"]
+        B.hv.ip("xfrm", *policy)
+        dev, before = under.dev, B.net_stats()
+        for ether in dev.cut(dev.frame(plain())):
+            B.far.send(ether)
+        await_growth("rx_policy", before)
+        policy[1] = "delete"
+        B.hv.ip("xfrm", *policy[:-2])
+        got = dev.rx(dev.cut(dev.frame(plain())))
+        equal([p.data for p in got], [plain()], "delivered without policy")
 
 
 def setup():
