@@ -57,7 +57,8 @@ two_ways()
 
 pings()
 {
-	in_ns "$here" ping -q -c 1 -W 1 "$@" 192.0.2.2 >/dev/null
+	# The neighbour on the other link may take a second to be found.
+	in_ns "$here" ping -q -c 1 -W 5 "$@" 192.0.2.2 >/dev/null
 }
 
 # count_start: counts segments from here on both links, as they arrive.
@@ -95,7 +96,10 @@ by()
 
 	shift
 	count_start
-	"$@"
+	"$@" || {
+		echo "$* fails; under$way: $(counted "$way") segments"
+		return 1
+	}
 	this=$(counted "$way")
 	other=$(counted $((1 - way)))
 	[ "$this" -gt 0 ] && [ "$other" = 0 ] && return
