@@ -1298,7 +1298,9 @@ def interleaved(under):
                 insides = [stt.eth(number.to_bytes(4, "big") * 20, 0x88b6)
                            for number in range(count)]
                 parts = [dev.cut(dev.frame(i), size=40) for i in insides]
-                got = dev.rx([e for column in zip(*parts) for e in column])
+                with B.slow():
+                    got = dev.rx([e for column in zip(*parts)
+                                  for e in column])
                 equal(sorted(p.data for p in got), insides,
                       "%d frames, GRO %s" % (count, gro))
     finally:

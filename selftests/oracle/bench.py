@@ -14,7 +14,7 @@ import os
 import re
 import contextlib
 
-from oracle import link, stt
+from oracle import link, netlink, stt
 from oracle.ktap import Failure, check, equal
 
 KEY = 0x0102030405060708
@@ -23,6 +23,8 @@ PEER_MAC = "02:00:00:00:00:01"
 OUR_MAC = "02:00:00:00:00:02"
 BRIDGE_MAC = "02:00:00:00:00:fe"
 NET_STATS = "/proc/net/stt"
+# include/uapi/linux/stt_genl.h, Documentation/stt.rst
+REASM_SET, REASM_TIMEOUT, REASM_DEFAULT_MS = 14, 3, 1000
 
 
 class Under:
@@ -292,6 +294,21 @@ class Bench:
             for name, value in dev.stats().items():
                 out["device/" + name] = value
         return out
+
+    @contextlib.contextmanager
+    def slow(self):
+        """Incomplete frames wait longer, for a machine that is slow."""
+        genl = netlink.Generic(self.hv, "stt")
+
+        def wait(ms):
+            genl.command(REASM_SET, (REASM_TIMEOUT, netlink.u32(ms)))
+
+        wait(60000)
+        try:
+            yield
+        finally:
+            wait(REASM_DEFAULT_MS)
+            genl.close()
 
     @contextlib.contextmanager
     def counting(self, dev, **names):
