@@ -15,6 +15,7 @@
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/jiffies.h>
+#include <linux/local_lock.h>
 #include <net/dst.h>
 #include <net/inet_ecn.h>
 #include <net/ip.h>
@@ -54,11 +55,11 @@ struct stt_early_note {
 
 /**
  * struct stt_early - the notes of a CPU
+ * @bh_lock: held while a note is read or written
  * @note: by hash of the addresses
- *
- * Only used with bottom halves disabled.
  */
 struct stt_early {
+	local_lock_t		bh_lock;
 	struct stt_early_note	note[1 << STT_EARLY_BITS];
 };
 
@@ -70,9 +71,15 @@ struct stt_early {
  */
 int stt_early_init(struct stt_net *sn)
 {
+	int cpu;
+
 	sn->early = alloc_percpu_gfp(struct stt_early,
 				     GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	return sn->early ? 0 : -ENOMEM;
+	if (!sn->early)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		local_lock_init(&per_cpu_ptr(sn->early, cpu)->bh_lock);
+	return 0;
 }
 
 /**
@@ -158,10 +165,12 @@ void stt_early_note_v4(struct stt_net *sn, const struct sk_buff *skb)
 	    fib4_has_custom_rules(sn->net) ||
 	    !stt_early_is_plain(sn->net, skb))
 		return;
+	local_lock_nested_bh(&sn->early->bh_lock);
 	note = stt_early_slot_v4(sn, iph);
 	ipv6_addr_set_v4mapped(iph->saddr, &note->saddr);
 	ipv6_addr_set_v4mapped(iph->daddr, &note->daddr);
 	stt_early_note_set(note, skb, rt_genid_ipv4(sn->net), iph->tos);
+	local_unlock_nested_bh(&sn->early->bh_lock);
 }
 
 /**
@@ -180,11 +189,13 @@ void stt_early_note_v6(struct stt_net *sn, const struct sk_buff *skb)
 	    fib6_has_custom_rules(sn->net) ||
 	    !stt_early_is_plain(sn->net, skb))
 		return;
+	local_lock_nested_bh(&sn->early->bh_lock);
 	note = stt_early_slot_v6(sn, iph);
 	note->saddr = iph->saddr;
 	note->daddr = iph->daddr;
 	stt_early_note_set(note, skb, rt_genid_ipv6(sn->net),
 			   ipv6_get_dsfield(iph));
+	local_unlock_nested_bh(&sn->early->bh_lock);
 }
 
 /**
@@ -198,13 +209,19 @@ void stt_early_note_v6(struct stt_net *sn, const struct sk_buff *skb)
 bool stt_early_known_v4(struct stt_net *sn, const struct sk_buff *skb)
 {
 	const struct iphdr *iph = ip_hdr(skb);
-	const struct stt_early_note *note = stt_early_slot_v4(sn, iph);
+	const struct stt_early_note *note;
+	bool known;
 
-	return note->saddr.s6_addr32[3] == iph->saddr &&
-	       note->daddr.s6_addr32[3] == iph->daddr &&
-	       stt_addr_is_v4(&note->saddr) && stt_addr_is_v4(&note->daddr) &&
-	       skb->pkt_type == PACKET_HOST && !skb_dst(skb) &&
-	       stt_early_note_is(note, skb, rt_genid_ipv4(sn->net), iph->tos);
+	if (skb->pkt_type != PACKET_HOST || skb_dst(skb))
+		return false;
+	local_lock_nested_bh(&sn->early->bh_lock);
+	note = stt_early_slot_v4(sn, iph);
+	known = note->saddr.s6_addr32[3] == iph->saddr &&
+		note->daddr.s6_addr32[3] == iph->daddr &&
+		stt_addr_is_v4(&note->saddr) && stt_addr_is_v4(&note->daddr) &&
+		stt_early_note_is(note, skb, rt_genid_ipv4(sn->net), iph->tos);
+	local_unlock_nested_bh(&sn->early->bh_lock);
+	return known;
 }
 
 /**
@@ -218,11 +235,17 @@ bool stt_early_known_v4(struct stt_net *sn, const struct sk_buff *skb)
 bool stt_early_known_v6(struct stt_net *sn, const struct sk_buff *skb)
 {
 	const struct ipv6hdr *iph = ipv6_hdr(skb);
-	const struct stt_early_note *note = stt_early_slot_v6(sn, iph);
+	const struct stt_early_note *note;
+	bool known;
 
-	return ipv6_addr_equal(&note->saddr, &iph->saddr) &&
-	       ipv6_addr_equal(&note->daddr, &iph->daddr) &&
-	       skb->pkt_type == PACKET_HOST && !skb_dst(skb) &&
-	       stt_early_note_is(note, skb, rt_genid_ipv6(sn->net),
-				 ipv6_get_dsfield(iph));
+	if (skb->pkt_type != PACKET_HOST || skb_dst(skb))
+		return false;
+	local_lock_nested_bh(&sn->early->bh_lock);
+	note = stt_early_slot_v6(sn, iph);
+	known = ipv6_addr_equal(&note->saddr, &iph->saddr) &&
+		ipv6_addr_equal(&note->daddr, &iph->daddr) &&
+		stt_early_note_is(note, skb, rt_genid_ipv6(sn->net),
+				  ipv6_get_dsfield(iph));
+	local_unlock_nested_bh(&sn->early->bh_lock);
+	return known;
 }

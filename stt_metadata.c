@@ -10,8 +10,9 @@
  *  - A pool holds a reference to all of its metadata.
  *  - All other references are those of packets, none is borrowed under RCU:
  *    who finds the pool's to be the last has the metadata for himself.
- *  - A pool is used by its CPU alone, with bottom halves disabled.
+ *  - A pool is used by its CPU alone.
  */
+#include <linux/local_lock.h>
 #include <linux/percpu.h>
 #include <linux/skbuff.h>
 #include <net/dst_metadata.h>
@@ -23,35 +24,43 @@
 
 /**
  * struct stt_metadata_pool - metadata in use or to be used again
+ * @bh_lock: held while metadata are taken
  * @dst: the metadata, NULL where there were none yet
  * @next: the one that was used longest ago
  */
 struct stt_metadata_pool {
+	local_lock_t		bh_lock;
 	struct metadata_dst	*dst[STT_METADATA_POOL];
 	unsigned int		next;
 };
 
 static struct stt_metadata_pool __percpu *stt_metadata_pool;
 
-/* Metadata that nobody else has, with a reference of the pool. */
+/* A reference to metadata that nobody but the pool has, or NULL. */
 static struct metadata_dst *stt_metadata_get(void)
 {
-	struct stt_metadata_pool *pool = this_cpu_ptr(stt_metadata_pool);
 	struct metadata_dst **slot, *dst;
+	struct stt_metadata_pool *pool;
 
+	local_lock_nested_bh(&stt_metadata_pool->bh_lock);
+	pool = this_cpu_ptr(stt_metadata_pool);
 	slot = &pool->dst[pool->next++ % STT_METADATA_POOL];
 	if (*slot && stt_compat_dst_is_unshared(&(*slot)->dst)) {
 		/* Pairs with the release by the last packet. */
 		smp_acquire__after_ctrl_dep();
-		return *slot;
+		dst = *slot;
+	} else {
+		dst = metadata_dst_alloc(sizeof(__be64), METADATA_IP_TUNNEL,
+					 GFP_ATOMIC);
+		if (!dst)
+			goto out;
+		if (*slot)
+			dst_release(&(*slot)->dst);
+		*slot = dst;
 	}
-	dst = metadata_dst_alloc(sizeof(__be64), METADATA_IP_TUNNEL,
-				 GFP_ATOMIC);
-	if (!dst)
-		return NULL;
-	if (*slot)
-		dst_release(&(*slot)->dst);
-	*slot = dst;
+	dst_hold(&dst->dst);
+out:
+	local_unlock_nested_bh(&stt_metadata_pool->bh_lock);
 	return dst;
 }
 
@@ -75,7 +84,6 @@ int stt_metadata_set(struct sk_buff *skb, __be64 tun_id, __be64 key,
 	dst = stt_metadata_get();
 	if (!dst)
 		return -ENOMEM;
-	dst_hold(&dst->dst);
 	skb_dst_set(skb, &dst->dst);
 	info = &dst->u.tun_info;
 	memset(&info->key, 0, sizeof(info->key));
@@ -107,8 +115,14 @@ int stt_metadata_set(struct sk_buff *skb, __be64 tun_id, __be64 key,
  */
 int __init stt_metadata_init(void)
 {
+	int cpu;
+
 	stt_metadata_pool = alloc_percpu(struct stt_metadata_pool);
-	return stt_metadata_pool ? 0 : -ENOMEM;
+	if (!stt_metadata_pool)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		local_lock_init(&per_cpu_ptr(stt_metadata_pool, cpu)->bh_lock);
+	return 0;
 }
 
 /**

@@ -6,10 +6,11 @@
  * do. Those of IPv6 routes do not, and a lookup for each packet would cost more
  * than the tunnel. The device keeps them for these.
  *
- * A table belongs to a CPU and is used with bottom halves disabled. A route has
- * one place in it, by a hash of the remote, and a newer one takes it.
+ * A table belongs to a CPU. A route has one place in it, by a hash of the
+ * remote, and a newer one takes it.
  */
 #include <linux/hash.h>
+#include <linux/local_lock.h>
 #include <linux/percpu.h>
 #include <linux/slab.h>
 #include <net/dst.h>
@@ -34,7 +35,13 @@ struct stt_route {
 	u32			cookie;
 };
 
+/**
+ * struct stt_routes - the table of a CPU
+ * @bh_lock: held while a route is taken or kept
+ * @route: by hash of the remote
+ */
 struct stt_routes {
+	local_lock_t		bh_lock;
 	struct stt_route	*route[1 << STT_ROUTES_BITS];
 };
 
@@ -66,14 +73,18 @@ struct dst_entry *stt_routes_get(struct stt_routes __percpu *routes,
 				 const struct stt_route_id *id,
 				 struct in6_addr *saddr)
 {
-	struct stt_route *route = *stt_route_slot(routes, id);
+	struct dst_entry *dst = NULL;
+	struct stt_route *route;
 
-	if (!route || memcmp(&route->id, id, sizeof(*id)) ||
-	    !dst_check(route->dst, route->cookie))
-		return NULL;
-	dst_hold(route->dst);
-	*saddr = route->saddr;
-	return route->dst;
+	local_lock_nested_bh(&routes->bh_lock);
+	route = *stt_route_slot(routes, id);
+	if (route && !memcmp(&route->id, id, sizeof(*id)) &&
+	    dst_check(route->dst, route->cookie)) {
+		dst = dst_clone(route->dst);
+		*saddr = route->saddr;
+	}
+	local_unlock_nested_bh(&routes->bh_lock);
+	return dst;
 }
 
 /**
@@ -89,16 +100,18 @@ void stt_routes_set(struct stt_routes __percpu *routes,
 		    const struct stt_route_id *id, struct dst_entry *dst,
 		    const struct in6_addr *saddr)
 {
-	struct stt_route **slot = stt_route_slot(routes, id);
-	struct stt_route *route = *slot;
+	struct stt_route **slot, *route;
 
+	local_lock_nested_bh(&routes->bh_lock);
+	slot = stt_route_slot(routes, id);
+	route = *slot;
 	if (route)
 		dst_release(route->dst);
 	else
 		route = kmalloc(sizeof(*route), STT_GFP_ENTRY);
 	*slot = route;
 	if (!route)
-		return;
+		goto out;
 	dst_hold(dst);
 	route->id = *id;
 	route->saddr = *saddr;
@@ -106,6 +119,8 @@ void stt_routes_set(struct stt_routes __percpu *routes,
 	route->cookie = 0;
 	if (!stt_addr_is_v4(&id->daddr))
 		route->cookie = rt6_get_cookie(dst_rt6_info(dst));
+out:
+	local_unlock_nested_bh(&routes->bh_lock);
 }
 
 /**
@@ -115,7 +130,15 @@ void stt_routes_set(struct stt_routes __percpu *routes,
  */
 struct stt_routes __percpu *stt_routes_new(void)
 {
-	return alloc_percpu_gfp(struct stt_routes, GFP_KERNEL_ACCOUNT);
+	struct stt_routes __percpu *routes;
+	int cpu;
+
+	routes = alloc_percpu_gfp(struct stt_routes, GFP_KERNEL_ACCOUNT);
+	if (!routes)
+		return NULL;
+	for_each_possible_cpu(cpu)
+		local_lock_init(&per_cpu_ptr(routes, cpu)->bh_lock);
+	return routes;
 }
 
 /**

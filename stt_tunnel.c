@@ -10,6 +10,7 @@
 #include <linux/hash.h>
 #include <linux/jhash.h>
 #include <linux/netdevice.h>
+#include <linux/local_lock.h>
 #include <linux/percpu.h>
 #include <linux/rhashtable.h>
 #include <linux/rtnetlink.h>
@@ -348,11 +349,11 @@ struct stt_tunnel_note {
 
 /**
  * struct stt_tunnel_notes - the notes of a CPU
+ * @bh_lock: held while a note is read or written
  * @note: by hash of Context ID and source
- *
- * Only used with bottom halves disabled.
  */
 struct stt_tunnel_notes {
+	local_lock_t		bh_lock;
 	struct stt_tunnel_note	note[1 << STT_TUNNEL_NOTE_BITS];
 };
 
@@ -367,10 +368,17 @@ struct stt_tunnel_notes {
  */
 int stt_tunnels_open(struct stt_net *sn)
 {
+	int cpu;
+
+	if (sn->notes)
+		return 0;
+	sn->notes = alloc_percpu_gfp(struct stt_tunnel_notes,
+				     GFP_KERNEL_ACCOUNT | __GFP_ZERO);
 	if (!sn->notes)
-		sn->notes = alloc_percpu_gfp(struct stt_tunnel_notes,
-					     GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-	return sn->notes ? 0 : -ENOMEM;
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		local_lock_init(&per_cpu_ptr(sn->notes, cpu)->bh_lock);
+	return 0;
 }
 
 static struct stt_tunnel_note *
@@ -424,12 +432,15 @@ struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 	unsigned long changes;
 	struct stt_dev *stt;
 
+	local_lock_nested_bh(&sn->notes->bh_lock);
 	note = stt_tunnel_note_slot(sn, key, &seg->frame);
 	/* Pairs with stt_tunnels_changed(). */
 	changes = smp_load_acquire(&sn->tunnel_changes);
 	if (likely(note->changes == changes &&
-		   stt_tunnel_note_is(note, key, seg)))
-		return note->stt;
+		   stt_tunnel_note_is(note, key, seg))) {
+		stt = note->stt;
+		goto out;
+	}
 
 	/*
 	 * A device that gets another identity here may be looked for under
@@ -445,6 +456,8 @@ struct stt_dev *stt_tunnel_find(struct stt_net *sn, u64 key,
 	}
 	if (stt)
 		stt_tunnel_note_set(note, key, seg, changes, stt);
+out:
+	local_unlock_nested_bh(&sn->notes->bh_lock);
 	return stt;
 }
 

@@ -8,6 +8,7 @@
  * marked as encapsulated, so no tunnel offload is asked of the NIC.
  */
 #include <linux/etherdevice.h>
+#include <linux/local_lock.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
 #include <linux/rtnetlink.h>
@@ -33,17 +34,20 @@
 
 /**
  * struct stt_id_block - identifiers that a CPU may use
+ * @bh_lock: held while one is taken
  * @next: next identifier
  * @end: first one that is not ours
- *
- * Only used with bottom halves disabled.
  */
 struct stt_id_block {
-	u32	next;
-	u32	end;
+	local_lock_t	bh_lock;
+	u32		next;
+	u32		end;
 };
 
-static DEFINE_PER_CPU(struct stt_id_block, stt_id_block);
+static DEFINE_PER_CPU(struct stt_id_block, stt_id_block) = {
+	.bh_lock = INIT_LOCAL_LOCK(bh_lock),
+};
+
 static atomic_t stt_id_next = ATOMIC_INIT(0);
 
 /*
@@ -54,14 +58,19 @@ static atomic_t stt_id_next = ATOMIC_INIT(0);
  */
 static __be32 stt_frame_id(void)
 {
-	struct stt_id_block *block = this_cpu_ptr(&stt_id_block);
+	struct stt_id_block *block;
+	u32 id;
 
+	local_lock_nested_bh(&stt_id_block.bh_lock);
+	block = this_cpu_ptr(&stt_id_block);
 	if (unlikely(block->next == block->end ||
 		     (u32)atomic_read(&stt_id_next) - block->end > S32_MAX)) {
 		block->end = atomic_add_return(STT_ID_BLOCK, &stt_id_next);
 		block->next = block->end - STT_ID_BLOCK;
 	}
-	return (__force __be32)block->next++;
+	id = block->next++;
+	local_unlock_nested_bh(&stt_id_block.bh_lock);
+	return (__force __be32)id;
 }
 
 /**
