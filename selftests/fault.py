@@ -13,14 +13,13 @@ import errno
 import os
 import struct
 import sys
-import threading
 
 sys.pycache_prefix = os.path.join(
     os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "stt",
     "pycache")
 
 # pylint: disable=wrong-import-position
-from oracle import ktap, link, netlink                          # noqa: E402
+from oracle import fault, ktap, link, netlink                   # noqa: E402
 from oracle.ktap import Failure                                 # noqa: E402
 from oracle.netlink import (                                    # noqa: E402
     AGEING, EXTERNAL, F_ACK, F_APPEND, F_BULK, F_CREATE, F_DUMP, F_EXCL,
@@ -50,23 +49,6 @@ NO_MEMORY = (errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.ENFILE,
              errno.EADDRINUSE)
 
 
-class Faults:
-    """Lets the n-th allocation of this thread fail."""
-
-    def __init__(self):
-        path = "/proc/self/task/%d/fail-nth" % threading.get_native_id()
-        self.fd = os.open(path, os.O_RDWR)
-
-    def arm(self, number):
-        os.write(self.fd, b"%d" % number)
-
-    def disarm(self):
-        """How many more would have had to be made; 0 if one has failed."""
-        left = int(os.pread(self.fd, 16, 0))
-        os.write(self.fd, b"0")
-        return left
-
-
 class World:
     """Two namespaces and the sockets of the first."""
 
@@ -82,7 +64,7 @@ class World:
         self.listeners = netlink.Route(self.space), netlink.Generic(
             self.space, "stt", "events")
         self.listeners[0].join(netlink.RTNLGRP_NEIGH)
-        self.faults = Faults()
+        self.faults = fault.Faults()
 
     def link(self, kind, flags, name, *data, up=None):
         return self.route, kind, flags | F_ACK, self.route.link(

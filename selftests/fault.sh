@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck disable=SC2317
-# Fault injection: allocations fail, one by one in commands (fault.py), at
-# random in traffic, and other parts of the kernel refuse a device.  There must
-# be an error for the user, no complaint of the kernel, and nothing left.
+# Fault injection: allocations fail, one by one in commands (fault.py) and for
+# packets (fault-packets.py), at random in traffic, and other parts of the
+# kernel refuse a device.  There must be an error for the user, no complaint of
+# the kernel, and nothing left.
 #
-# Usage: fault.sh [TEST]...     parts of names of the tests of fault.py
+# Usage: fault.sh [TEST]...     parts of names of the tests of these two
 #
 # Environment: STEP lets only every n-th allocation of a command fail (1),
 # DURATION in seconds of faults in traffic (30)
@@ -28,17 +29,26 @@ work=$(mktemp -d)
 # What the kernel says of a slab cache or a sysctl that it could not make, or of
 # vmalloc(), has a stack trace; it is kept from the console, which vm/run
 # watches.
-every_allocation_fails_once()
+walk()
 {
 	local level rc=0
 
 	read -r level _ </proc/sys/kernel/printk
 	dmesg -n 1
-	"$here/fault.py" --step "${STEP:-1}" "${chosen[@]}" >"$work/walk" ||
-		rc=$?
+	"$here/$1" "${@:2}" "${chosen[@]}" >"$work/walk" || rc=$?
 	dmesg -n "$level"
 	cat "$work/walk"
 	return "$rc"
+}
+
+every_allocation_of_a_packet_fails_once()
+{
+	walk fault-packets.py
+}
+
+every_allocation_of_a_command_fails_once()
+{
+	walk fault.py --step "${STEP:-1}"
 }
 
 silent_but_for_failures()
@@ -190,7 +200,8 @@ setup()
 }
 setup || exit 1
 run_tests notifiers_refuse traffic_suffers traffic_recovers \
-	all_namespaces_end every_allocation_fails_once module_is_loaded \
+	all_namespaces_end every_allocation_of_a_packet_fails_once \
+	every_allocation_of_a_command_fails_once module_is_loaded \
 	module_unloads silent_but_for_failures checks_enabled leaks_none_of_ours
 rc=$?
 ! no_netns >/dev/null || namespaces=()
