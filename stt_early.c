@@ -173,6 +173,16 @@ void stt_early_note_v4(struct stt_net *sn, const struct sk_buff *skb)
 	local_unlock_nested_bh(&sn->early->bh_lock);
 }
 
+/* Without IPv6 nothing asks. */
+static int stt_early_genid_v6(const struct net *net)
+{
+#if IS_ENABLED(CONFIG_IPV6)
+	return rt_genid_ipv6(net);
+#else
+	return 0;
+#endif
+}
+
 /**
  * stt_early_note_v6() - note the way of a segment that the stack found ours
  * @sn: namespace
@@ -193,7 +203,7 @@ void stt_early_note_v6(struct stt_net *sn, const struct sk_buff *skb)
 	note = stt_early_slot_v6(sn, iph);
 	note->saddr = iph->saddr;
 	note->daddr = iph->daddr;
-	stt_early_note_set(note, skb, rt_genid_ipv6(sn->net),
+	stt_early_note_set(note, skb, stt_early_genid_v6(sn->net),
 			   ipv6_get_dsfield(iph));
 	local_unlock_nested_bh(&sn->early->bh_lock);
 }
@@ -244,7 +254,7 @@ bool stt_early_known_v6(struct stt_net *sn, const struct sk_buff *skb)
 	note = stt_early_slot_v6(sn, iph);
 	known = ipv6_addr_equal(&note->saddr, &iph->saddr) &&
 		ipv6_addr_equal(&note->daddr, &iph->daddr) &&
-		stt_early_note_is(note, skb, rt_genid_ipv6(sn->net),
+		stt_early_note_is(note, skb, stt_early_genid_v6(sn->net),
 				  ipv6_get_dsfield(iph));
 	local_unlock_nested_bh(&sn->early->bh_lock);
 	return known;

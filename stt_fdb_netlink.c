@@ -101,6 +101,11 @@ static int stt_fdb_check_family(const struct stt_conf *conf,
 {
 	const struct in6_addr *local = &conf->local;
 
+	if (!stt_addr_is_v4(&rq->remote.addr) && !ipv6_mod_enabled()) {
+		NL_SET_ERR_MSG(extack,
+			       "Destination (dst) must be an IPv4 address, this kernel has no IPv6");
+		return -EAFNOSUPPORT;
+	}
 	if (!ipv6_addr_any(local) &&
 	    stt_addr_is_v4(local) != stt_addr_is_v4(&rq->remote.addr)) {
 		NL_SET_ERR_MSG(extack,

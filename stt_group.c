@@ -10,7 +10,6 @@
 #include <linux/inetdevice.h>
 #include <linux/net.h>
 #include <linux/slab.h>
-#include <net/addrconf.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/sock.h>
@@ -43,6 +42,8 @@ static int stt_group_change(const struct stt_group *group, bool join)
 
 		err = join ? ip_mc_join_group(sk, &mreq) :
 			     ip_mc_leave_group(sk, &mreq);
+	} else if (!ipv6_mod_enabled()) {
+		err = -EAFNOSUPPORT;
 	} else {
 		err = join ? ipv6_sock_mc_join(sk, group->link, &group->addr) :
 			     ipv6_sock_mc_drop(sk, group->link, &group->addr);
@@ -122,5 +123,5 @@ bool stt_group_is_own(struct stt_net *sn, const struct stt_frame_id *frame)
 	if (stt_addr_is_v4(&frame->saddr))
 		return inet_addr_type(sn->net, stt_addr_v4(&frame->saddr)) ==
 		       RTN_LOCAL;
-	return ipv6_chk_addr(sn->net, &frame->saddr, NULL, 0);
+	return stt_ipv6_is_own(sn->net, &frame->saddr);
 }

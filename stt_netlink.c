@@ -98,6 +98,11 @@ static int stt_parse_addr(struct nlattr *v4, struct nlattr *v6,
 					    "IPv4 address must not be written as an IPv6 one");
 			return -EINVAL;
 		}
+		if (!ipv6_addr_any(addr) && !ipv6_mod_enabled()) {
+			NL_SET_ERR_MSG_ATTR(extack, v6,
+					    "Address must be an IPv4 one, this kernel has no IPv6");
+			return -EAFNOSUPPORT;
+		}
 	}
 	return 0;
 }

@@ -15,7 +15,6 @@
 #include <linux/ipv6.h>
 #include <linux/netfilter_ipv4.h>
 #include <linux/netfilter_ipv6.h>
-#include <net/addrconf.h>
 #include <net/ip.h>
 #include <net/ip6_route.h>
 #include <net/route.h>
@@ -27,7 +26,7 @@ static bool stt_pmtu_is_local(struct stt_net *sn, const struct in6_addr *addr)
 {
 	if (stt_addr_is_v4(addr))
 		return inet_addr_type(sn->net, stt_addr_v4(addr)) == RTN_LOCAL;
-	return ipv6_chk_addr(sn->net, addr, NULL, 0);
+	return stt_ipv6_is_own(sn->net, addr);
 }
 
 /*
@@ -123,6 +122,8 @@ void stt_pmtu_icmp6(struct stt_net *sn, struct sk_buff *skb, unsigned int icmp)
 	bool too_long;
 	u32 mtu;
 
+	if (!ipv6_mod_enabled())
+		return;
 	ih = skb_header_pointer(skb, icmp, sizeof(ihbuf), &ihbuf);
 	if (!ih || (ih->icmp6_type != ICMPV6_PKT_TOOBIG &&
 		    ih->icmp6_type != ICMPV6_DEST_UNREACH))

@@ -22,7 +22,6 @@
 #include <linux/netfilter_ipv6.h>
 #include <linux/slab.h>
 #include <linux/tcp.h>
-#include <net/addrconf.h>
 #include <net/ip.h>
 #include <net/ipv6.h>
 #include <net/netfilter/nf_conntrack.h>
@@ -185,7 +184,7 @@ static unsigned int stt_hook_pre6(void *priv, struct sk_buff *skb,
 	daddr = &ipv6_hdr(skb)->daddr;
 	if (!skb_get_nfct(skb) &&
 	    (ipv6_addr_is_multicast(daddr) ||
-	     ipv6_chk_addr(net, daddr, NULL, 0)))
+	     stt_ipv6_is_own(net, daddr)))
 		nf_ct_set(skb, NULL, IP_CT_UNTRACKED);
 	return NF_ACCEPT;
 }

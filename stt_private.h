@@ -33,6 +33,7 @@
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
+#include <net/addrconf.h>
 #include <net/dst_cache.h>
 #include <net/gro_cells.h>
 #include <net/ipv6.h>
@@ -46,6 +47,13 @@ struct proc_dir_entry;
 static inline bool stt_addr_is_v4(const struct in6_addr *addr)
 {
 	return ipv6_addr_v4mapped(addr);
+}
+
+/* There are no tables to look in where the kernel has no IPv6. */
+static inline bool stt_ipv6_is_own(struct net *net,
+				   const struct in6_addr *addr)
+{
+	return ipv6_mod_enabled() && ipv6_chk_addr(net, addr, NULL, 0);
 }
 
 static inline __be32 stt_addr_v4(const struct in6_addr *addr)

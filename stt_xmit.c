@@ -131,10 +131,12 @@ static bool stt_route_cached(struct stt_path *path)
 
 	if (!path->cache)
 		return false;
+#if IS_ENABLED(CONFIG_IPV6)
 	if (!stt_path_is_v4(path)) {
 		path->dst = dst_cache_get_ip6(path->cache, &path->saddr);
 		return path->dst;
 	}
+#endif
 	rt = dst_cache_get_ip4(path->cache, &saddr);
 	if (!rt)
 		return false;
@@ -172,9 +174,13 @@ static noinline_for_stack int stt_route_v4(struct stt_dev *stt,
 static noinline_for_stack int stt_route_v6(struct stt_dev *stt,
 					   struct stt_path *path)
 {
+#if IS_ENABLED(CONFIG_IPV6)
 	struct flowi6 fl6 = {};
 	struct dst_entry *dst;
 
+	/* Metadata may ask for what ipv6.disable=1 has left without tables. */
+	if (!ipv6_mod_enabled())
+		return -EAFNOSUPPORT;
 	fl6.flowi6_oif = path->oif;
 	fl6.flowi6_mark = path->mark;
 	fl6.flowi6_proto = IPPROTO_TCP;
@@ -191,6 +197,9 @@ static noinline_for_stack int stt_route_v6(struct stt_dev *stt,
 	path->saddr = fl6.saddr;
 	path->dst = dst;
 	return 0;
+#else
+	return -EAFNOSUPPORT;
+#endif
 }
 
 static int stt_route_lookup(struct stt_dev *stt, struct stt_path *path)
@@ -472,7 +481,7 @@ static void stt_xmit_ip(struct stt_dev *stt, struct sk_buff *skb,
 			      path->tos, ttl, path->df, xnet, 0);
 		return;
 	}
-	if (!ttl)
+	if (!ttl && IS_ENABLED(CONFIG_IPV6))
 		ttl = ip6_dst_hoplimit(path->dst);
 	skb_scrub_packet(skb, xnet);
 	skb_clear_hash_if_not_l4(skb);
