@@ -89,7 +89,7 @@ u64 stt_net_total(const struct stt_net *sn, enum stt_net_counter c)
 }
 
 /* /proc/net/stt: one "name value" a line */
-static int stt_net_show(struct seq_file *seq, void *unused)
+static int __maybe_unused stt_net_show(struct seq_file *seq, void *unused)
 {
 	const struct stt_net *sn = stt_pernet(seq_file_single_net(seq));
 	int i;
@@ -103,6 +103,15 @@ static int stt_net_show(struct seq_file *seq, void *unused)
 		   atomic_long_read(&sn->reasm.evictions));
 	seq_printf(seq, "reasm_mem %lu\n", atomic_long_read(&sn->reasm.mem));
 	seq_printf(seq, "reasm_budget %lu\n", sn->reasm.budget);
+	return 0;
+}
+
+static int __net_init stt_proc_init(struct net *net)
+{
+	if (IS_ENABLED(CONFIG_PROC_FS) &&
+	    !proc_create_net_single("stt", 0444, net->proc_net, stt_net_show,
+				    NULL))
+		return -ENOMEM;
 	return 0;
 }
 
@@ -122,9 +131,8 @@ static int __net_init stt_net_init(struct net *net)
 	err = stt_tunnels_init(sn);
 	if (err)
 		goto err_free_stats;
-	err = -ENOMEM;
-	if (!proc_create_net_single("stt", 0444, net->proc_net, stt_net_show,
-				    NULL))
+	err = stt_proc_init(net);
+	if (err)
 		goto err_tunnels_exit;
 	return 0;
 
