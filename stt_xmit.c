@@ -526,6 +526,19 @@ static int stt_xmit_encap(struct stt_dev *stt, struct sk_buff *skb,
 	return 0;
 }
 
+static int stt_route_cause(int err)
+{
+	switch (err) {
+	case -ELOOP:
+		return STT_XSTATS_TX_LOOP;
+	case -ENOMEM:
+	case -ENOBUFS:
+		return STT_XSTATS_TX_NO_MEM;
+	default:
+		return STT_XSTATS_TX_NO_ROUTE;
+	}
+}
+
 /* Send a frame on a path that is complete but for its route. */
 static void stt_xmit_path(struct stt_dev *stt, struct sk_buff *skb,
 			  struct stt_path *path)
@@ -535,8 +548,7 @@ static void stt_xmit_path(struct stt_dev *stt, struct sk_buff *skb,
 
 	err = stt_route(stt, path);
 	if (unlikely(err)) {
-		stt_dev_drop(stt, skb, err == -ELOOP ? STT_XSTATS_TX_LOOP :
-						       STT_XSTATS_TX_NO_ROUTE);
+		stt_dev_drop(stt, skb, stt_route_cause(err));
 		return;
 	}
 	if (!stt_path_is_v4(path) && !path->label) {
