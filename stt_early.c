@@ -222,13 +222,12 @@ bool stt_early_known_v4(struct stt_net *sn, const struct sk_buff *skb)
 	const struct stt_early_note *note;
 	bool known;
 
-	if (skb->pkt_type != PACKET_HOST || skb_dst(skb))
-		return false;
 	local_lock_nested_bh(&sn->early->bh_lock);
 	note = stt_early_slot_v4(sn, iph);
 	known = note->saddr.s6_addr32[3] == iph->saddr &&
 		note->daddr.s6_addr32[3] == iph->daddr &&
 		stt_addr_is_v4(&note->saddr) && stt_addr_is_v4(&note->daddr) &&
+		skb->pkt_type == PACKET_HOST && !skb_dst(skb) &&
 		stt_early_note_is(note, skb, rt_genid_ipv4(sn->net), iph->tos);
 	local_unlock_nested_bh(&sn->early->bh_lock);
 	return known;
@@ -248,12 +247,11 @@ bool stt_early_known_v6(struct stt_net *sn, const struct sk_buff *skb)
 	const struct stt_early_note *note;
 	bool known;
 
-	if (skb->pkt_type != PACKET_HOST || skb_dst(skb))
-		return false;
 	local_lock_nested_bh(&sn->early->bh_lock);
 	note = stt_early_slot_v6(sn, iph);
 	known = ipv6_addr_equal(&note->saddr, &iph->saddr) &&
 		ipv6_addr_equal(&note->daddr, &iph->daddr) &&
+		skb->pkt_type == PACKET_HOST && !skb_dst(skb) &&
 		stt_early_note_is(note, skb, stt_early_genid_v6(sn->net),
 				  ipv6_get_dsfield(iph));
 	local_unlock_nested_bh(&sn->early->bh_lock);
