@@ -61,8 +61,8 @@ class Bench:
         self.route = netlink.Route(space)
         self.genl = netlink.Generic(space, "stt")
         self.faults = fault.Faults()
-        # A listener shares what passes: nothing of it may be written to.
-        self.listener = link.Port(space, "tap0")
+        # Listeners share what passes: nothing of it may be written to.
+        self.listeners = [link.Port(space, "tap0")]
         # Messages for those who listen are made only if somebody does.
         self.watchers = netlink.Route(space), netlink.Generic(space, "stt",
                                                               "events")
@@ -86,6 +86,9 @@ class Bench:
             self.space.ip("link", "set", name, "addrgenmode", "none", "up")
             self.space.ethtool(name, gro=False)
             self.devices[name] = link.Port(self.space, name, vnet=True)
+            self.listeners.append(link.Port(self.space, name))
+            self.listeners[-1].sock.setsockopt(
+                link.SOL_PACKET, link.PACKET_IGNORE_OUTGOING, 0)
         return self.devices[name]
 
     def causes(self, device):
@@ -147,7 +150,8 @@ def walk(device, act, copies=1):
         code, want, arrived = act(nth)
         left = B.faults.disarm()
         have = arrived()
-        B.listener.drain()
+        for listener in B.listeners:
+            listener.drain()
         after = B.causes(device)
         moved = {k: v - before[k] for k, v in after.items() if v != before[k]}
         if any(k.startswith(device) for k in moved if "errors" not in k):

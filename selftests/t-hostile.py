@@ -148,6 +148,23 @@ def other_ends(under):
     unanswered()
 
 
+@test("one frame that takes all the memory is refused more of it")
+def hungry(under):
+    dev = under.dev
+    budget = 1 << 20
+    frame = dev.frame(plain(60000))
+    other = under.far[:-1] + "3"
+    with B.slow(budget), B.device(under, "other", key=77, far=other) as calm:
+        with B.counting(dev, rx_no_budget=1):
+            for at in range(0, len(frame) - 20, 20):
+                B.far.send(dev.path.segment(frame[at:at + 20], at, len(frame),
+                                            0x66660000 + under.number))
+            same(calm.rx(calm.cut(calm.frame(plain(3000)), size=700)),
+                 [plain(3000)], "of another sender, meanwhile")
+        held = B.net_stats()["reasm_mem"]
+        check(budget / 4 < held <= budget, held, "bytes held of", budget)
+
+
 # ----------------------------------------------------------- the inner frame
 
 @test("inner source address of the device itself, multicast or zero: dropped")

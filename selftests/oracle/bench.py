@@ -24,7 +24,7 @@ OUR_MAC = "02:00:00:00:00:02"
 BRIDGE_MAC = "02:00:00:00:00:fe"
 NET_STATS = "/proc/net/stt"
 # include/uapi/linux/stt_genl.h, Documentation/stt.rst
-REASM_SET, REASM_TIMEOUT, REASM_DEFAULT_MS = 14, 3, 1000
+REASM_SET, REASM_BUDGET, REASM_TIMEOUT, REASM_DEFAULT_MS = 14, 1, 3, 1000
 
 
 class Under:
@@ -296,18 +296,21 @@ class Bench:
         return out
 
     @contextlib.contextmanager
-    def slow(self):
-        """Incomplete frames wait longer, for a machine that is slow."""
+    def slow(self, budget=None):
+        """Incomplete frames wait longer, for a machine that is slow; with
+        budget, all together have no more memory than that."""
         genl = netlink.Generic(self.hv, "stt")
 
-        def wait(ms):
-            genl.command(REASM_SET, (REASM_TIMEOUT, netlink.u32(ms)))
+        def limit(ms, most):
+            genl.command(REASM_SET, (REASM_TIMEOUT, netlink.u32(ms)),
+                         (REASM_BUDGET, netlink.u64(most)))
 
-        wait(60000)
+        usual = self.net_stats()["reasm_budget"]
+        limit(60000, budget or usual)
         try:
             yield
         finally:
-            wait(REASM_DEFAULT_MS)
+            limit(REASM_DEFAULT_MS, usual)
             genl.close()
 
     @contextlib.contextmanager
