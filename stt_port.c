@@ -304,6 +304,8 @@ static int stt_port_bind(struct stt_net *sn, __be16 port, struct socket **sock)
 	err = sock_create_kern(sn->net, AF_INET6, SOCK_STREAM, IPPROTO_TCP,
 			       sock);
 	if (!err) {
+		/* Whatever net.ipv6.bindv6only says. */
+		(*sock)->sk->sk_ipv6only = false;
 		err = stt_compat_bind(*sock, &addr6, sizeof(addr6));
 	} else if (err == -EAFNOSUPPORT) {
 		err = sock_create_kern(sn->net, AF_INET, SOCK_STREAM,

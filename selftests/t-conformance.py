@@ -2043,6 +2043,17 @@ def port_ownership(under):
             equal(error.errno, errno.EADDRINUSE, "errno")
         finally:
             sock.close()
+    B.hv.sysctl("net.ipv6.bindv6only", 1)
+    try:
+        with B.device(under, "port", key=9, port=8472), \
+                contextlib.closing(B.hv.socket(family,
+                                               socket.SOCK_STREAM)) as sock:
+            sock.bind(("0.0.0.0" if under is B.v4 else "::", 8472))
+            raise Failure("with bindv6only a user socket has the port")
+    except OSError as error:
+        equal(error.errno, errno.EADDRINUSE, "errno")
+    finally:
+        B.hv.sysctl("net.ipv6.bindv6only", 0)
     check(answers(under, 8080) & stt.RST, "no RST from a closed port")
     sock = B.hv.socket(family, socket.SOCK_STREAM)
     sock.bind((bench.text(under.path.dst), 0))
