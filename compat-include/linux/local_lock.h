@@ -2,6 +2,8 @@
 #ifndef _STT_COMPAT_LINUX_LOCAL_LOCK_H
 #define _STT_COMPAT_LINUX_LOCAL_LOCK_H
 
+/* With PREEMPT_RT it takes for granted that this is there. */
+#include <linux/spinlock.h>
 #include_next <linux/local_lock.h>
 
 /*
