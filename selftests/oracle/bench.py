@@ -220,10 +220,8 @@ class Bench:
                  text(near)]
         if port != stt.PORT:
             args += ["dstport", str(port)]
-        self.hv.ip(*args, *options)
-        with contextlib.suppress(FileNotFoundError):
-            self.hv.sysctl("net.ipv6.conf.%s.accept_dad" % name, 0)
-        self.hv.ip("link", "set", name, "addrgenmode", "none", "up")
+        self.hv.batch([" ".join([*args, *options]),
+                       "link set %s addrgenmode none up" % name])
         return Dev(self, under, name, key, path, port)
 
     @contextlib.contextmanager

@@ -8,12 +8,14 @@ fixed time.
 import ctypes
 import errno
 import fcntl
+import functools
 import mmap
 import os
 import select
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 
 from oracle import stt
@@ -32,6 +34,22 @@ CLONE_NEWNET = 0x40000000
 
 NEEDS_CSUM, DATA_VALID = 1, 2
 GSO_NONE, GSO_TCP4, GSO_TCP6, GSO_UDP_L4, GSO_ECN = 0, 1, 4, 5, 0x80
+
+# linux/sockios.h, linux/ethtool.h
+SIOCETHTOOL = 0x8946
+ETHTOOL_GSTRINGS, ETHTOOL_GSTATS, ETHTOOL_GSSET_INFO = 0x1b, 0x1d, 0x37
+ETH_SS_STATS, ETH_GSTRING_LEN = 1, 32
+ETHTOOL_SET = {"rx": 0x15, "tx": 0x17, "sg": 0x19, "tso": 0x1f, "gso": 0x24,
+               "gro": 0x2c}
+
+# linux/rtnetlink.h, linux/if_link.h
+RTM_GETLINK, IFLA_IFNAME, IFLA_STATS64 = 18, 3, 23
+LINK_STATS = """
+    rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors rx_dropped
+    tx_dropped rx_multicast tx_collisions rx_length_errors rx_over_errors
+    rx_crc_errors rx_frame_errors rx_fifo_errors rx_missed_errors
+    tx_aborted_errors tx_carrier_errors tx_fifo_errors tx_heartbeat_errors
+    tx_window_errors""".split()
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -84,6 +102,7 @@ def await_(what, condition, patience=None):
         time.sleep(0.01)
 
 
+@functools.cache
 def load(module):
     """Load a kernel module; Skip if the kernel has none of that name."""
     status, text = run("modprobe", module, fail=False)
@@ -168,11 +187,30 @@ class Netns:
                 return ""
 
     def ethtool(self, device, **features):
-        """ethtool -K: keyword arguments, '_' stands for '-'."""
+        """As ethtool -K: keyword arguments, '_' stands for '-'."""
         args = []
-        for name, on in features.items():
-            args += [name.replace("_", "-"), "on" if on else "off"]
-        self.run("ethtool", "-K", device, *args)
+        with self.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for name, on in features.items():
+                if name in ETHTOOL_SET:
+                    _ethtool(sock, device, bytearray(struct.pack(
+                        "=II", ETHTOOL_SET[name], bool(on))))
+                else:
+                    args += [name.replace("_", "-"), "on" if on else "off"]
+        if args:
+            self.run("ethtool", "-K", device, *args)
+
+    def gro_timeout(self, device, nanoseconds):
+        """How long GRO holds a packet that has come alone."""
+        with self, tempfile.TemporaryDirectory() as place:
+            # what it shows is that of the namespace it is mounted in
+            if _LIBC.mount(b"sysfs", place.encode(), b"sysfs", 0, None):
+                raise OSError(ctypes.get_errno(), "mount")
+            try:
+                with open("%s/class/net/%s/gro_flush_timeout" % (
+                        place, device), "w", encoding="ascii") as file:
+                    file.write(str(nanoseconds))
+            finally:
+                _LIBC.umount(place.encode())
 
     def socket(self, *args):
         with self:
@@ -182,24 +220,61 @@ class Netns:
         run("ip", "netns", "del", self.name)
 
     def stats(self, device):
-        """Counters of one device: standard ones and those of ethtool -S."""
-        out = {}
-        with self:
-            text = run("ip", "-s", "-s", "-j", "link", "show", "dev", device)
-            status, own = run("ethtool", "-S", device, fail=False)
-        for way, part in _json(text)[0]["stats64"].items():
-            for name, value in part.items():
-                out["%s_%s" % (way, name)] = value
-        if not status:
-            for line in own.splitlines()[1:]:
-                name, _, value = line.strip().rpartition(":")
-                out[name] = int(value)
+        """Counters of one device: standard ones and those of ethtool -S.
+        Tests ask so often that a program for each answer is too slow."""
+        with self.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
+            out = _link_stats(sock, device)
+        with self.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            out.update(_own_stats(sock, device))
         return out
 
 
-def _json(text):
-    import json  # pylint: disable=import-outside-toplevel
-    return json.loads(text)
+def _ethtool(sock, device, data):
+    """SIOCETHTOOL; data is what the command begins with, and its answer."""
+    buffer = (ctypes.c_char * len(data)).from_buffer(data)
+    try:
+        fcntl.ioctl(sock, SIOCETHTOOL, struct.pack(
+            "16sQ16x", device.encode(), ctypes.addressof(buffer)))
+    except OSError as reason:
+        raise Failure("ethtool", device, bytes(data[:8]).hex(),
+                      reason) from reason
+
+
+def _link_stats(sock, device):
+    name = device.encode() + b"\0"
+    attr = struct.pack("=HH", 4 + len(name), IFLA_IFNAME) + name
+    attr += bytes(-len(attr) % 4)
+    sock.send(struct.pack("=IHHIIBxHiII", 32 + len(attr), RTM_GETLINK, 1, 0, 0,
+                          0, 0, 0, 0, 0) + attr)
+    data = sock.recv(1 << 16)
+    if struct.unpack_from("=H", data, 4)[0] != 16:
+        raise Failure("no device", device)
+    at = 32
+    while at < len(data):
+        size, kind = struct.unpack_from("=HH", data, at)
+        if kind == IFLA_STATS64:
+            return dict(zip(LINK_STATS, struct.unpack_from(
+                "=%dQ" % len(LINK_STATS), data, at + 4)))
+        at += (size + 3) & ~3
+    raise Failure(device, "has no statistics")
+
+
+def _own_stats(sock, device):
+    info = bytearray(struct.pack("=IIQI", ETHTOOL_GSSET_INFO, 0,
+                                 1 << ETH_SS_STATS, 0))
+    _ethtool(sock, device, info)
+    if not struct.unpack_from("=Q", info, 8)[0]:
+        return {}
+    count, = struct.unpack_from("=I", info, 16)
+    names = bytearray(struct.pack("=III", ETHTOOL_GSTRINGS, ETH_SS_STATS,
+                                  count) + bytes(count * ETH_GSTRING_LEN))
+    _ethtool(sock, device, names)
+    values = bytearray(struct.pack("=II", ETHTOOL_GSTATS, count) +
+                       bytes(count * 8))
+    _ethtool(sock, device, values)
+    return {names[12 + at * ETH_GSTRING_LEN:][:ETH_GSTRING_LEN].split(
+        b"\0")[0].decode(): struct.unpack_from("=Q", values, 8 + 8 * at)[0]
+        for at in range(count)}
 
 
 # ----------------------------------------------------------- packet sockets
@@ -510,9 +585,7 @@ class Wire:
             features.update(tx=tx, tso=tx, gso=True)
         if gro is not None:
             features.update(gro=gro)
-            run("ip", "netns", "exec", self.netns.name, "sh", "-c",
-                "echo %d >/sys/class/net/%s/gro_flush_timeout" % (
-                    20000000 if gro else 0, self.near))
+            self.netns.gro_timeout(self.near, 20000000 if gro else 0)
         self.netns.ethtool(self.near, **features)
 
     def mtu(self, size):

@@ -73,25 +73,27 @@ class Underlay:
                 space.ip("link", "set", "eth0", "mtu", str(inner))
             self.inner = inner
         if self.offloads != offloads:
+            have = dict(DEFAULTS, **OFFLOADS[self.offloads]) \
+                if self.offloads else {}
+            want = dict(DEFAULTS, **OFFLOADS[offloads])
             for space in HV:
-                space.ethtool("under0", **dict(DEFAULTS,
-                                               **OFFLOADS[offloads]))
+                space.ethtool("under0", **{k: v for k, v in want.items()
+                                           if have.get(k) != v})
             self.offloads = offloads
 
     def tunnel(self, family, under):
         net = "10.0.0.%d" if family == 4 else "fd00::%d"
         for number, space in enumerate(HV):
             mine, yours = net % (number + 1), net % (2 - number)
-            if self.family:
-                space.ip("link", "del", "stt0")
-            space.ip("link", "set", "under0", "mtu", str(under))
             # IPv6 loses its addresses below its least MTU
-            space.ip("addr", "replace", mine + ("/24" if family == 4 else
-                                                "/64"), "dev", "under0",
-                     *(() if family == 4 else ("nodad",)))
-            space.ip("link", "add", "stt0", "mtu", "9000", "type", "stt",
-                     "id", hex(KEY), "remote", yours, "local", mine)
-            space.ip("link", "set", "stt0", "master", "br0", "up")
+            space.batch((["link del stt0"] if self.family else []) +
+                        ["link set under0 mtu %d" % under,
+                         "addr replace %s dev under0 %s" % (
+                             (mine + "/24", "") if family == 4 else
+                             (mine + "/64", "nodad")),
+                         "link add stt0 mtu 9000 type stt id %d remote %s "
+                         "local %s" % (KEY, yours, mine),
+                         "link set stt0 master br0 up"])
         self.family, self.under = family, under
 
 
