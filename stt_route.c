@@ -110,16 +110,14 @@ void stt_routes_set(struct stt_routes __percpu *routes,
 	else
 		route = kmalloc(sizeof(*route), STT_GFP_ENTRY);
 	*slot = route;
-	if (!route)
-		goto out;
-	dst_hold(dst);
-	route->id = *id;
-	route->saddr = *saddr;
-	route->dst = dst;
-	route->cookie = 0;
-	if (!stt_addr_is_v4(&id->daddr))
-		route->cookie = rt6_get_cookie(dst_rt6_info(dst));
-out:
+	if (route) {
+		dst_hold(dst);
+		route->id = *id;
+		route->saddr = *saddr;
+		route->dst = dst;
+		route->cookie = stt_addr_is_v4(&id->daddr) ? 0 :
+				rt6_get_cookie(dst_rt6_info(dst));
+	}
 	local_unlock_nested_bh(&routes->bh_lock);
 }
 
