@@ -107,9 +107,11 @@ def external(name, *options, under=None, key=0x77, **kwargs):
 
 def sent(action, key=None):
     """Frames that go out while action() runs, by the P2P device's mark; with
-    key those of that Context ID."""
+    key those of that Context ID. What that device sends of itself, as when
+    its addresses join groups, is nobody's."""
     frames = B.v4.dev.capture(action, lambda inside: True)
-    return [f for f in frames if key is None or f.header.key == key]
+    return [f for f in frames if f.header.key == key or
+            key is None and f.header.key != B.v4.dev.key]
 
 
 def one(frames, what="frames sent"):
