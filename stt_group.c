@@ -120,8 +120,5 @@ bool stt_group_is_own(struct stt_net *sn, const struct stt_frame_id *frame)
 {
 	if (likely(!stt_addr_is_multicast(&frame->daddr)))
 		return false;
-	if (stt_addr_is_v4(&frame->saddr))
-		return inet_addr_type(sn->net, stt_addr_v4(&frame->saddr)) ==
-		       RTN_LOCAL;
-	return stt_ipv6_is_own(sn->net, &frame->saddr);
+	return stt_addr_is_own(sn->net, &frame->saddr);
 }

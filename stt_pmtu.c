@@ -22,13 +22,6 @@
 
 #include "stt_private.h"
 
-static bool stt_pmtu_is_local(struct stt_net *sn, const struct in6_addr *addr)
-{
-	if (stt_addr_is_v4(addr))
-		return inet_addr_type(sn->net, stt_addr_v4(addr)) == RTN_LOCAL;
-	return stt_ipv6_is_own(sn->net, addr);
-}
-
 /*
  * Does the quoted segment look like one of ours that was too long? The ends
  * must be those of a tunnel, SEQ must make sense, and a packet that was not
@@ -52,7 +45,7 @@ static bool stt_pmtu_is_ours(struct stt_net *sn, const struct in6_addr *saddr,
 		return false;
 	if (stt_seq_offset(th->seq) >= stt_seq_len(th->seq) || mtu >= len)
 		return false;
-	return stt_pmtu_is_local(sn, saddr) && stt_peer_known(sn, daddr);
+	return stt_addr_is_own(sn->net, saddr) && stt_peer_known(sn, daddr);
 }
 
 static int stt_pmtu_oif(const struct sk_buff *skb)

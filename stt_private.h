@@ -37,6 +37,7 @@
 #include <net/dst_cache.h>
 #include <net/gro_cells.h>
 #include <net/ipv6.h>
+#include <net/route.h>
 #include <net/stt.h>
 
 struct genl_family;
@@ -49,6 +50,11 @@ static inline bool stt_addr_is_v4(const struct in6_addr *addr)
 	return ipv6_addr_v4mapped(addr);
 }
 
+static inline __be32 stt_addr_v4(const struct in6_addr *addr)
+{
+	return addr->s6_addr32[3];
+}
+
 /* There are no tables to look in where the kernel has no IPv6. */
 static inline bool stt_ipv6_is_own(struct net *net,
 				   const struct in6_addr *addr)
@@ -56,9 +62,12 @@ static inline bool stt_ipv6_is_own(struct net *net,
 	return ipv6_mod_enabled() && ipv6_chk_addr(net, addr, NULL, 0);
 }
 
-static inline __be32 stt_addr_v4(const struct in6_addr *addr)
+static inline bool stt_addr_is_own(struct net *net,
+				   const struct in6_addr *addr)
 {
-	return addr->s6_addr32[3];
+	return stt_addr_is_v4(addr) ?
+	       inet_addr_type(net, stt_addr_v4(addr)) == RTN_LOCAL :
+	       stt_ipv6_is_own(net, addr);
 }
 
 static inline bool stt_addr_is_multicast(const struct in6_addr *addr)
