@@ -9,8 +9,8 @@
  */
 #include <linux/hash.h>
 #include <linux/jhash.h>
-#include <linux/netdevice.h>
 #include <linux/local_lock.h>
+#include <linux/netdevice.h>
 #include <linux/percpu.h>
 #include <linux/rhashtable.h>
 #include <linux/rtnetlink.h>
