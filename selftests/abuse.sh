@@ -183,21 +183,15 @@ all_namespaces_end()
 
 setup()
 {
-	local n=1 ns
+	local ns
 
-	ns_create hv far foe
-	ip link add under0 netns "$hv" type veth peer name under0 netns "$far"
+	# shellcheck disable=SC2119
+	topology_pair || return
+	ns_create foe
 	ip link add evil0 netns "$hv" type veth peer name evil0 netns "$foe"
+	# Frames of the tunnel must need reassembly, too.
 	for ns in "$hv" "$far"; do
-		ip -n "$ns" -batch - <<-END || return
-			addr add 10.0.0.$n/24 dev under0
-			link set under0 up
-			link add stt0 up type stt id 1 remote 10.0.0.$((3 - n))
-			addr add 172.16.0.$n/24 dev stt0
-		END
-		# Frames of the tunnel must need reassembly, too.
 		in_ns "$ns" ethtool -K under0 tso off gso off gro off
-		n=2
 	done
 	# Only an answer makes the victim send anything to the attacker.
 	for ns in "$hv" "$foe"; do

@@ -181,24 +181,7 @@ stt_load || exit 1
 leaks_begin
 faults_setup
 
-setup()
-{
-	ns_create hv far
-	ip link add under0 netns "$hv" type veth peer name under0 netns "$far"
-	local n=1 ns
-
-	for ns in "$hv" "$far"; do
-		ip -n "$ns" -batch - <<-END || return
-			addr add 10.0.0.$n/24 dev under0
-			link set under0 up
-			link add stt0 up type stt id 1 learning $(
-				) remote 10.0.0.$((3 - n))
-			addr add 172.16.0.$n/24 dev stt0
-		END
-		n=2
-	done
-}
-setup || exit 1
+topology_pair learning || exit 1
 run_tests notifiers_refuse traffic_suffers traffic_recovers \
 	all_namespaces_end every_allocation_of_a_packet_fails_once \
 	every_allocation_of_a_command_fails_once module_is_loaded \

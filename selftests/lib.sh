@@ -285,6 +285,30 @@ topology_tunnel()
 	done
 }
 
+# topology_pair [ARGUMENT...]: just two hosts, the namespaces hv and far, and a
+# tunnel (with ARGUMENTs) that has addresses of its own.
+#
+#   stt0 172.16.0.1, under0 10.0.0.1 --- under0 10.0.0.2, stt0 172.16.0.2
+# shellcheck disable=SC2120
+topology_pair()
+{
+	local n=1 ns
+
+	ns_create hv far
+	# shellcheck disable=SC2154
+	ip link add under0 netns "$hv" type veth peer name under0 netns "$far"
+	for ns in "$hv" "$far"; do
+		ip -n "$ns" -batch - <<-END || return
+			addr add 10.0.0.$n/24 dev under0
+			link set under0 up
+			link add stt0 up type stt id 1 $(
+				) remote 10.0.0.$((3 - n)) $*
+			addr add 172.16.0.$n/24 dev stt0
+		END
+		n=2
+	done
+}
+
 # iperf_server NS [ARGUMENT...]: returns when it listens.
 iperf_server()
 {

@@ -15,24 +15,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 work=$(mktemp -d)
 
-setup()
-{
-	local n=1 ns
-
-	ns_create hv far
-	ip link add under0 netns "$hv" type veth peer name under0 netns "$far"
-	# shellcheck disable=SC2154
-	for ns in "$hv" "$far"; do
-		ip -n "$ns" -batch - <<-END || return
-			addr add 10.0.0.$n/24 dev under0
-			link set under0 up
-			link add stt0 up type stt id 1 remote 10.0.0.$((3 - n))
-			addr add 172.16.0.$n/24 dev stt0
-		END
-		n=2
-	done
-}
-
 frames_cross()
 {
 	in_ns "$hv" ping -q -c 3 -i 0.1 -s 20000 172.16.0.2
@@ -88,7 +70,8 @@ require ip ping ethtool
 # shellcheck disable=SC2119
 stt_load || exit 1
 leaks_begin
-setup || exit 1
+# shellcheck disable=SC2119
+topology_pair || exit 1
 run_tests frames_cross addresses_are_refused metadata_are_dropped \
 	all_namespaces_end module_unloads leaks_none
 rc=$?
