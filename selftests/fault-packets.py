@@ -20,7 +20,6 @@ sys.pycache_prefix = os.path.join(
 # pylint: disable=wrong-import-position
 from oracle import fault, ktap, link, netlink, stt              # noqa: E402
 from oracle.ktap import Failure, check, equal                   # noqa: E402
-from oracle.netlink import number, parse, string                # noqa: E402
 
 SUITE = ktap.Suite()
 B = None                        # the Bench
@@ -29,15 +28,6 @@ OUR_MAC, FAR_MAC = "02:00:00:00:00:02", "02:00:00:00:00:01"
 UNDER_MAC = "02:00:00:00:01:01"
 MARK_TYPE = 0x88b5
 
-# include/uapi/linux/stt_genl.h, if_stt.h, linux/if_link.h
-DEV_GET, D_IFNAME, D_XSTATS = 1, 2, 5
-XSTATS = (None, "tx_no_route", "tx_loop", "tx_too_long", "tx_bad_inner",
-          "tx_no_remote", "tx_no_mem", "tx_no_metadata", "rx_down", "rx_short",
-          "rx_bad_flags", "rx_bad_offload", "rx_bad_mss", "rx_bad_mac",
-          "rx_ecn", "rx_no_mem")
-IFLA_STATS64 = 23
-LINK_STATS = ("rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors "
-              "rx_dropped tx_dropped").split()
 # Of the namespace, those that say of no packet that it was lost.
 HARMLESS = ("rx_segments", "rx_whole", "rx_reassembled")
 
@@ -59,7 +49,6 @@ class Bench:
             ["neigh add %s lladdr %s dev tap0 nud permanent" % (far, FAR_MAC)
              for far in ("10.0.0.2", "10.0.0.3", "fd00::2")])
         self.route = netlink.Route(space)
-        self.genl = netlink.Generic(space, "stt")
         self.faults = fault.Faults()
         # Listeners share what passes: nothing of it may be written to.
         self.listeners = [link.Port(space, "tap0")]
@@ -98,14 +87,12 @@ class Bench:
             name, value = line.split()
             if name.startswith(("rx_", "tx_")) and name not in HARMLESS:
                 out["stt " + name] = int(value)
-        answer, = self.genl.command(DEV_GET, (D_IFNAME, string(device)),
-                                    flags=0)
-        for kind, value in parse(answer[D_XSTATS]).items():
-            out["%s %s" % (device, XSTATS[kind])] = number(value)
+        for name, value in self.space.ethtool_stats(device).items():
+            out["%s %s" % (device, name)] = value
         # what the kernel's own helpers count, and errors of a kind once more
-        errors = self.link_stats(device)
+        errors = self.route.stats(device)
         out[device + " errors"] = errors["tx_errors"] + errors["rx_errors"]
-        under = self.link_stats("tap0")
+        under = self.route.stats("tap0")
         out["tap0 dropped"] = under["tx_dropped"] + under["rx_dropped"]
         lines = [line.split() for line in
                  self.space.read("/proc/net/snmp").splitlines()]
@@ -116,12 +103,6 @@ class Bench:
         out["ip6 discards"] = int(ip6["Ip6InDiscards"]) + \
             int(ip6["Ip6OutDiscards"])
         return out
-
-    def link_stats(self, device):
-        answer, = self.route.ask(netlink.RTM_GETLINK, 0,
-                                 self.route.link(device))
-        return dict(zip(LINK_STATS, struct.unpack_from(
-            "=8Q", parse(answer[16:])[IFLA_STATS64])))
 
     def delete(self):
         self.tap.close()
@@ -193,21 +174,28 @@ def received(port, key, path):
 
 
 def receive(name, options, frame, key=1, far="10.0.0.2", size=None, tos=0,
-            turned=False):
-    """frame() gives (STT frame, what is to come out of it)."""
+            turned=False, merged=False):
+    """frame() gives (STT frame, what is to come out of it). It comes in
+    segments of that size, the last one first (turned), or as the one that a
+    driver makes of these (merged)."""
     port = B.device(name, *options)
     path = B.path(far)
 
     def act(nth):
         data, want = frame()
-        ethers = path.cut(data, B.unique(), size, tos=tos)
+        vnet = None
+        if merged:
+            ethers = path.cut(data, B.unique(), tos=tos, csum="partial")
+            vnet = link.vnet_for(ethers[0], stt.Inner(ethers[0]), size)
+        else:
+            ethers = path.cut(data, B.unique(), size, tos=tos)
         if turned:
             ethers.reverse()
         port.drain()
         B.faults.arm(nth)
         code = 0
         for ether in ethers:
-            code = B.tap.send(ether) or code
+            code = B.tap.send(ether, vnet) or code
         return code, want, lambda: received(port, key, path)
 
     return walk(name, act)
@@ -257,18 +245,7 @@ def receive_gso():
 
 @SUITE.test("receive a frame that the driver has put together")
 def receive_merged():
-    port, path = B.device("p2p", *P2P), B.path("10.0.0.2")
-
-    def act(nth):
-        data, want = gso(4000)
-        ether, = path.cut(data, B.unique(), csum="partial")
-        vnet = link.vnet_for(ether, stt.Inner(ether), 1400)
-        port.drain()
-        B.faults.arm(nth)
-        code = B.tap.send(ether, vnet)
-        return code, want, lambda: received(port, 1, path)
-
-    return walk("p2p", act)
+    return receive("p2p", P2P, lambda: gso(4000), size=1400, merged=True)
 
 
 @SUITE.test("receive a frame with congestion marked")
@@ -335,21 +312,23 @@ def sent(port):
     return out
 
 
+def attempt(nth, sock, data):
+    """Error number of sending this, while an allocation may fail."""
+    B.faults.arm(nth)
+    try:
+        sock.send(data)
+    except OSError as reason:
+        return reason.errno
+    return 0
+
+
 def transmit(name, options, build, copies=1):
     """build() gives (frame, vnet header, what is to arrive)."""
     port = B.device(name, *options)
 
     def act(nth):
         frame, vnet, want = build()
-        data = vnet + frame
-        sock = port.sock
-        B.faults.arm(nth)
-        code = 0
-        try:
-            sock.send(data)
-        except OSError as reason:
-            code = reason.errno
-        return code, want, lambda: sent(port)
+        return attempt(nth, port.sock, vnet + frame), want, lambda: sent(port)
 
     return walk(name, act, copies)
 
@@ -451,13 +430,7 @@ def routed(encap, far):
 
     def act(nth):
         sock = to(nth)
-        B.faults.arm(nth)
-        code = 0
-        try:
-            sock.send(payload)
-        except OSError as reason:
-            code = reason.errno
-        return code, payload, lambda: datagrams(sock)
+        return attempt(nth, sock, payload), payload, lambda: datagrams(sock)
 
     return walk("ext", act)
 

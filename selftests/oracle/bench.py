@@ -144,7 +144,9 @@ class Dev:
         return frames[0]
 
     def stats(self):
-        return self.bench.hv.stats(self.name)
+        """Standard counters and the device's own."""
+        return dict(self.bench.route.stats(self.name),
+                    **self.bench.hv.ethtool_stats(self.name))
 
     def delete(self):
         self.port.close()
@@ -164,6 +166,7 @@ class Bench:
         self.hv = link.Netns("hv")
         self.oracle = link.Netns("far")
         self.spaces = [self.hv, self.oracle]
+        self.route = netlink.Route(self.hv)
         self.devices = {}
         self.serial = 0
         self.captured, self.strays = [], []

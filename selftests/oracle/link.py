@@ -42,15 +42,6 @@ ETH_SS_STATS, ETH_GSTRING_LEN = 1, 32
 ETHTOOL_SET = {"rx": 0x15, "tx": 0x17, "sg": 0x19, "tso": 0x1f, "gso": 0x24,
                "gro": 0x2c}
 
-# linux/rtnetlink.h, linux/if_link.h
-RTM_GETLINK, IFLA_IFNAME, IFLA_STATS64 = 18, 3, 23
-LINK_STATS = """
-    rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors rx_dropped
-    tx_dropped rx_multicast tx_collisions rx_length_errors rx_over_errors
-    rx_crc_errors rx_frame_errors rx_fifo_errors rx_missed_errors
-    tx_aborted_errors tx_carrier_errors tx_fifo_errors tx_heartbeat_errors
-    tx_window_errors""".split()
-
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -219,14 +210,11 @@ class Netns:
     def delete(self):
         run("ip", "netns", "del", self.name)
 
-    def stats(self, device):
-        """Counters of one device: standard ones and those of ethtool -S.
-        Tests ask so often that a program for each answer is too slow."""
-        with self.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as sock:
-            out = _link_stats(sock, device)
+    def ethtool_stats(self, device):
+        """As ethtool -S. Tests ask so often that a program for each answer
+        is too slow."""
         with self.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-            out.update(_own_stats(sock, device))
-        return out
+            return _ethtool_stats(sock, device)
 
 
 def _ethtool(sock, device, data):
@@ -240,26 +228,7 @@ def _ethtool(sock, device, data):
                       reason) from reason
 
 
-def _link_stats(sock, device):
-    name = device.encode() + b"\0"
-    attr = struct.pack("=HH", 4 + len(name), IFLA_IFNAME) + name
-    attr += bytes(-len(attr) % 4)
-    sock.send(struct.pack("=IHHIIBxHiII", 32 + len(attr), RTM_GETLINK, 1, 0, 0,
-                          0, 0, 0, 0, 0) + attr)
-    data = sock.recv(1 << 16)
-    if struct.unpack_from("=H", data, 4)[0] != 16:
-        raise Failure("no device", device)
-    at = 32
-    while at < len(data):
-        size, kind = struct.unpack_from("=HH", data, at)
-        if kind == IFLA_STATS64:
-            return dict(zip(LINK_STATS, struct.unpack_from(
-                "=%dQ" % len(LINK_STATS), data, at + 4)))
-        at += (size + 3) & ~3
-    raise Failure(device, "has no statistics")
-
-
-def _own_stats(sock, device):
+def _ethtool_stats(sock, device):
     info = bytearray(struct.pack("=IIQI", ETHTOOL_GSSET_INFO, 0,
                                  1 << ETH_SS_STATS, 0))
     _ethtool(sock, device, info)

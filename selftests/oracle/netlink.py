@@ -30,7 +30,14 @@ RTM_NEWNEIGH, RTM_DELNEIGH, RTM_GETNEIGH = 28, 29, 30
 RTM_GETNSID, NETNSA_NSID, NETNSA_FD = 90, 1, 3
 RTNLGRP_NEIGH = 3
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_LINKINFO, IFLA_NET_NS_FD = 1, 3, 18, 28
+IFLA_STATS64 = 23
 INFO_KIND, INFO_DATA = 1, 2
+LINK_STATS = """
+    rx_packets tx_packets rx_bytes tx_bytes rx_errors tx_errors rx_dropped
+    tx_dropped rx_multicast tx_collisions rx_length_errors rx_over_errors
+    rx_crc_errors rx_frame_errors rx_fifo_errors rx_missed_errors
+    tx_aborted_errors tx_carrier_errors tx_fifo_errors tx_heartbeat_errors
+    tx_window_errors""".split()
 IFF_UP = 1
 NDA_DST, NDA_LLADDR, NDA_VLAN, NDA_PORT, NDA_VNI = 1, 2, 5, 6, 7
 NDA_IFINDEX, NDA_LINK_NETNSID, NDA_SRC_VNI, NDA_NH_ID = 8, 10, 11, 13
@@ -252,6 +259,12 @@ class Route(Netlink):
     def index(self, name):
         answer, = self.ask(RTM_GETLINK, 0, self.link(name))
         return struct.unpack_from("=i", answer, 4)[0]
+
+    def stats(self, name):
+        """The counters that every device has."""
+        answer, = self.ask(RTM_GETLINK, 0, self.link(name))
+        return dict(zip(LINK_STATS, struct.unpack_from(
+            "=%dQ" % len(LINK_STATS), parse(answer[16:])[IFLA_STATS64])))
 
     def nsid(self, fd):
         """What this namespace calls another."""
