@@ -498,9 +498,13 @@ static int stt_xmit_encap(struct stt_dev *stt, struct sk_buff *skb,
 	unsigned int hlen = (v4 ? sizeof(struct iphdr) :
 				  sizeof(struct ipv6hdr)) +
 			    sizeof(struct tcphdr);
+	unsigned int mtu = dst_mtu(path->dst);
 	struct stthdr hdr;
 	int err;
 
+	/* A route may say anything; there are receivers that want all of it. */
+	if (unlikely(mtu < hlen + STT_HLEN))
+		return STT_XSTATS_TX_TOO_LONG;
 	err = stt_frame_encode(skb, &hdr);
 	if (unlikely(err))
 		return err == -ENOMEM ? STT_XSTATS_TX_NO_MEM :
@@ -520,7 +524,7 @@ static int stt_xmit_encap(struct stt_dev *stt, struct sk_buff *skb,
 	skb_reset_inner_headers(skb);
 	skb->encapsulation = 0;
 	memcpy(__skb_push(skb, STT_HLEN), &hdr, STT_HLEN);
-	stt_xmit_segment(skb, dst_mtu(path->dst) - hlen, v4);
+	stt_xmit_segment(skb, mtu - hlen, v4);
 	stt_xmit_push_tcp(skb, path);
 	stt_xmit_ip(stt, skb, path);
 	return 0;

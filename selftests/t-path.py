@@ -3,8 +3,9 @@
 """Ways that a tunnel takes through the underlay, by segments.
 
 Link-local ends, flow labels of what is inside, a way that leads back into the
-tunnel, errors on the way, policies at its end. Segments are built and read by
-the oracle. Run as root with the module loaded.
+tunnel or is too narrow for it, errors on the way, policies and queues at its
+end. Segments are built and read by the oracle. Run as root with the module
+loaded.
 """
 
 import contextlib
@@ -16,7 +17,7 @@ sys.pycache_prefix = os.path.join(
     "pycache")
 
 # pylint: disable=wrong-import-position
-from oracle import bench, ktap, link, stt                       # noqa: E402
+from oracle import bench, ktap, link, netlink, stt              # noqa: E402
 from oracle.ktap import check, equal, none                      # noqa: E402
 
 SUITE = ktap.Suite()
@@ -94,15 +95,43 @@ def _():
                 dev.port.send(plain(size))
 
 
+@SUITE.test("a way too narrow for the frame header is none, any other serves")
+def _():
+    for under, family in ((B.v4, "-4"), (B.v6, "-6")):
+        far, bits = under.far[:-1] + "3", "/32" if under is B.v4 else "/128"
+        least = under.overhead + 18
+        with B.device(under, "narrow0", "df", "unset", far=far, key=0x54,
+                      mtu=20000) as dev:
+            for mtu in (1, under.overhead - 1, under.overhead, least - 1):
+                with route(family, far + bits, "dev", "under0", "mtu",
+                           str(mtu)), B.counting(dev, dev_tx_too_long=2):
+                    frames = under.dev.capture(
+                        lambda: [dev.port.send(plain(size))
+                                 for size in (100, 10000)],
+                        lambda inside: inside[12:14] == b"\x88\xb6")
+                    none(frames, "MTU %d" % mtu)
+            with route(family, far + bits, "dev", "under0", "mtu",
+                       str(least)):
+                # the marks go the same way
+                sizes = [len(s.payload) for s in dev.tx_one(
+                    plain(990)).segments]
+            equal(sizes, [18] * 56 + [14], "segments")
+
+
+def icmp_error(under):
+    """An error that quotes a segment of ours."""
+    proto, kind = (stt.ICMP, 3) if under is B.v4 else (stt.ICMPV6, 1)
+    under.dev.tx_one(plain())
+    return under.path.ether(stt.packet(
+        proto, under.far, under.near, B.captured[-1][14:200], icmp_type=kind,
+        icmp_code=1, sport=0))
+
+
 @SUITE.test("errors that others report of segments are counted")
 def _():
-    for under, proto, kind in ((B.v4, stt.ICMP, 3), (B.v6, stt.ICMPV6, 1)):
-        under.dev.tx_one(plain())
-        quote = B.captured[-1][14:200]
-        packet = stt.packet(proto, under.far, under.near, quote,
-                            icmp_type=kind, icmp_code=1, sport=0)
-        before = B.net_stats()
-        B.far.send(under.path.ether(packet))
+    for under in B.unders:
+        error, before = icmp_error(under), B.net_stats()
+        B.far.send(error)
         await_growth("tx_unreachable", before)
         none([n for n in bench.moved(before, B.net_stats())
               if n.startswith("pmtu")], "took it for a path MTU")
@@ -122,6 +151,72 @@ def _():
         B.hv.ip("xfrm", *policy[:-2])
         got = dev.rx(dev.cut(dev.frame(plain())))
         equal([p.data for p in got], [plain()], "delivered without policy")
+
+
+# linux/netfilter/nfnetlink_queue.h
+NETLINK_NETFILTER = 12
+NFQNL_MSG_PACKET, NFQNL_MSG_VERDICT, NFQNL_MSG_CONFIG = range(0x300, 0x303)
+NFQA_CFG_CMD, NFQA_CFG_PARAMS = 1, 2
+NFQNL_CFG_CMD_BIND, NFQNL_COPY_META = 1, 1
+NFQA_PACKET_HDR, NFQA_VERDICT_HDR = 1, 2
+NF_ACCEPT = 1
+
+
+class Queue(netlink.Netlink):
+    """Packets that wait for a verdict: nft's "queue num 0"."""
+
+    HEAD = bytes(4)             # any family, queue 0
+
+    def __init__(self, space):
+        super().__init__(space, NETLINK_NETFILTER)
+        for attr in ((NFQA_CFG_CMD, struct.pack("!BBH", NFQNL_CFG_CMD_BIND,
+                                                0, 0)),
+                     (NFQA_CFG_PARAMS, struct.pack("!IB", 0,
+                                                   NFQNL_COPY_META))):
+            self.ask(NFQNL_MSG_CONFIG, netlink.F_ACK,
+                     self.HEAD + netlink.attr(*attr))
+
+    def accept(self):
+        """Let the next packet pass: it does in this process."""
+        for kind, _, _, body in self.received():
+            equal(kind, NFQNL_MSG_PACKET, "message of the queue")
+            ident = netlink.parse(body[4:])[NFQA_PACKET_HDR][:4]
+            self.ask(NFQNL_MSG_VERDICT, netlink.F_ACK,
+                     self.HEAD + netlink.attr(
+                         NFQA_VERDICT_HDR, struct.pack("!I", NF_ACCEPT) +
+                         ident))
+
+
+@SUITE.test("what a process lets pass is received in that process")
+def _():
+    link.need("nft", "nftables")
+    link.load("nfnetlink_queue")
+    link.load("nft_queue")
+    with contextlib.ExitStack() as stack:
+        queue = Queue(B.hv)
+        stack.callback(queue.close)
+        for command in ("table inet q",
+                        "chain inet q in { type filter hook input priority 0; }",
+                        "rule inet q in icmp type destination-unreachable "
+                        "queue num 0",
+                        "rule inet q in icmpv6 type destination-unreachable "
+                        "queue num 0",
+                        "rule inet q in tcp flags urg queue num 0"):
+            B.hv.run("nft", "add " + command)
+        stack.callback(B.hv.run, "nft", "delete table inet q")
+        for under in B.unders:
+            error, before = icmp_error(under), B.net_stats()
+            B.far.send(error)
+            queue.accept()
+            await_growth("tx_unreachable", before)
+
+            dev, before = under.dev, B.net_stats()
+            ether, = dev.cut(dev.frame(plain()), flags=stt.ACK | 0x20)
+            B.far.send(ether)
+            queue.accept()
+            await_growth("rx_segments", before)
+            got = dev.port.until(lambda *_: True)
+            equal([p.data for p in got], [plain()], "delivered")
 
 
 def setup():
