@@ -50,6 +50,9 @@ struct stt_drop_info {
 	unsigned int		total;
 };
 
+/* Tunnels within tunnels that are asked for the speed of what is below. */
+#define STT_LOWER_DEPTH	4
+
 #define STT_STAT(_stat)	offsetof(struct net_device, stats.__ ## _stat)
 
 #define STT_DROP(_cause, _name, _reason, _stat)				\
@@ -703,14 +706,27 @@ static void stt_get_drvinfo(struct net_device *dev,
 	strscpy(info->driver, "stt", sizeof(info->driver));
 }
 
-/* As fast as the device below, if there is one. */
+/*
+ * As fast as the device below, if there is one. Routes may lead from tunnel to
+ * tunnel, over any devices between, and back to where they began.
+ */
 static int stt_get_link_ksettings(struct net_device *dev,
 				  struct ethtool_link_ksettings *cmd)
 {
-	struct net_device *lower = stt_xmit_lower(netdev_priv(dev));
+	static unsigned int depth;	/* under RTNL */
+	struct net_device *lower = NULL;
+	int err;
 
-	if (lower)
-		return __ethtool_get_link_ksettings(lower, cmd);
+	ASSERT_RTNL();
+
+	if (depth < STT_LOWER_DEPTH)
+		lower = stt_xmit_lower(netdev_priv(dev));
+	if (lower) {
+		depth++;
+		err = __ethtool_get_link_ksettings(lower, cmd);
+		depth--;
+		return err;
+	}
 	cmd->base.duplex = DUPLEX_FULL;
 	cmd->base.port = PORT_OTHER;
 	cmd->base.speed = SPEED_UNKNOWN;

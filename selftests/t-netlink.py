@@ -435,6 +435,30 @@ def _():
     nl.delete("y")
 
 
+@SUITE.test("routes that lead in a circle end the question for the speed")
+def _():
+    nl = rtnetlink()
+    space = SPACES[0]
+    nl.add((KEY, u64(1)), (REMOTE, inet("10.1.0.2")), up=True)
+    nl.add((KEY, u64(2)), (REMOTE, inet("10.2.0.2")), name="y", up=True)
+    space.batch(["link add link x name x.5 up type vlan id 5",
+                 "addr add 10.1.0.1/24 dev x.5",
+                 "link add link y name y.5 up type vlan id 5",
+                 "addr add 10.2.0.1/24 dev y.5"])
+
+    def unknown(why):
+        for name in ("x", "y", "x.5", "y.5"):
+            text = space.run("ethtool", name)
+            check("Speed: Unknown!" in text, name, why, text)
+
+    unknown("by way of itself")
+    space.batch(["addr flush dev x.5", "addr flush dev y.5",
+                 "addr add 10.1.0.1/24 dev y.5",
+                 "addr add 10.2.0.1/24 dev x.5"])
+    unknown("by way of the other")
+    nl.delete("y")
+
+
 @SUITE.test("a device goes with the namespace of its underlay")
 def _():
     nl = rtnetlink()
