@@ -464,6 +464,8 @@ int stt_reasm_init(struct stt_reasm *r)
 	if (!r->bucket || !r->shard) {
 		kvfree(r->bucket);
 		kvfree(r->shard);
+		r->bucket = NULL;
+		r->shard = NULL;
 		return -ENOMEM;
 	}
 	for (i = 0; i < STT_REASM_SHARDS; i++) {

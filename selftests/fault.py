@@ -256,6 +256,7 @@ def register():
     simple("ask for counters", lambda: W.generic(STATS_GET, 0))
     simple("limit reassembly", lambda: W.generic(
         REASM_SET, F_ACK, (3, u32(1000))))
+    SUITE.test("create a namespace's first device")(first_device)
     SUITE.test("create a network namespace")(make_namespace)
     SUITE.test("load the module")(load_module)
 
@@ -280,6 +281,33 @@ def make_namespace():
             LIBC.setns(home.fileno(), CLONE_NEWNET)
     return "the last %d of %d allocations, %d make it fail" % (
         total - first, total, failed)
+
+
+def first_device():
+    """A namespace is prepared for its first device, all or nothing."""
+    space = None
+    number = tolerated = 0
+    while True:
+        if not space:
+            space = link.Netns("first")
+            route, genl = netlink.Route(space), netlink.Generic(space, "stt")
+        number += STEP[0]
+        code, left = W.attempt((
+            route, RTM_NEWLINK, F_CREATE | F_EXCL | F_ACK, route.link(
+                "x", (KEY, u64(1)), (REMOTE, inet("10.0.0.2")))), number)
+        if code and code not in NO_MEMORY:
+            raise Failure("allocation %d:" % number, os.strerror(code))
+        genl.command(STATS_GET, flags=0)
+        genl.command(REASM_SET, (3, u32(1000)))
+        if code and number % 8:
+            continue
+        route.close()
+        genl.close()
+        space.delete()
+        space = None
+        if left:
+            return "%d allocations, %d dispensable" % (number - 1, tolerated)
+        tolerated += code == 0
 
 
 def load_module():
