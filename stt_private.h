@@ -197,9 +197,24 @@ static inline int stt_frame_selftest(void) { return 0; }
 
 /* stt_skb.c */
 
+/**
+ * struct stt_skb_list - the fragment list of an skb
+ * @last: last member, NULL if there is none
+ * @len: bytes in all members
+ * @truesize: memory of all members
+ */
+struct stt_skb_list {
+	struct sk_buff	*last;
+	unsigned int	len;
+	unsigned int	truesize;
+};
+
 int stt_skb_own(struct sk_buff *skb);
-void stt_skb_append(struct sk_buff *to, struct sk_buff **last,
-		    struct sk_buff *from);
+void stt_skb_list(struct sk_buff *skb, struct stt_skb_list *list);
+void stt_skb_append(struct sk_buff *to, struct stt_skb_list *list,
+		    struct sk_buff *from, const struct stt_skb_list *more);
+void stt_skb_join(struct sk_buff *to, struct stt_skb_list *list,
+		  struct sk_buff *from, const struct stt_skb_list *more);
 int stt_skb_fit_gso(struct sk_buff *skb);
 
 /* stt_frame.c */

@@ -57,16 +57,16 @@ struct stt_frame {
 
 /**
  * struct stt_run - control block of a run
- * @last: last member of its fragment list, or NULL
+ * @list: its fragment list
  * @offset: place in the frame
  * @dsfield: of the segment that the run begins with
  * @ttl: likewise
  */
 struct stt_run {
-	struct sk_buff	*last;
-	u16		offset;
-	u8		dsfield;
-	u8		ttl;
+	struct stt_skb_list	list;
+	u16			offset;
+	u8			dsfield;
+	u8			ttl;
 };
 
 static struct kmem_cache *stt_frame_cache __read_mostly;
@@ -232,9 +232,7 @@ static void stt_run_init(struct sk_buff *skb, const struct stt_segment *seg)
 	run->offset = seg->offset;
 	run->dsfield = seg->dsfield;
 	run->ttl = seg->ttl;
-	skb_walk_frags(skb, run->last)
-		if (!run->last->next)
-			break;
+	stt_skb_list(skb, &run->list);
 }
 
 static void stt_run_insert(struct stt_frame *frame, struct sk_buff *skb,
@@ -305,7 +303,8 @@ static enum stt_reasm_verdict stt_frame_insert(struct stt_frame *frame,
 		return STT_REASM_OVERLAP;
 
 	if (prev && stt_run_end(prev) == offset) {
-		stt_skb_append(prev, &stt_run(prev)->last, skb);
+		stt_skb_append(prev, &stt_run(prev)->list, skb,
+			       &stt_run(skb)->list);
 		skb = prev;
 	} else {
 		stt_run_insert(frame, skb, prev);
@@ -313,7 +312,8 @@ static enum stt_reasm_verdict stt_frame_insert(struct stt_frame *frame,
 
 	if (next && stt_run_end(skb) == stt_run(next)->offset) {
 		stt_run_remove(frame, next);
-		stt_skb_append(skb, &stt_run(skb)->last, next);
+		stt_skb_join(skb, &stt_run(skb)->list, next,
+			     &stt_run(next)->list);
 	}
 	return STT_REASM_HELD;
 }

@@ -54,57 +54,127 @@ int stt_skb_own(struct sk_buff *skb)
 	return 0;
 }
 
+/**
+ * stt_skb_list() - look at the fragment list of an skb
+ * @skb: the skb
+ * @list: set to what there is
+ */
+void stt_skb_list(struct sk_buff *skb, struct stt_skb_list *list)
+{
+	struct sk_buff *seg;
+
+	memset(list, 0, sizeof(*list));
+	skb_walk_frags(skb, seg) {
+		list->last = seg;
+		list->len += seg->len;
+		list->truesize += seg->truesize;
+	}
+}
+
+/* Take the fragment list from an skb. */
+static struct sk_buff *stt_skb_detach(struct sk_buff *skb,
+				      const struct stt_skb_list *list)
+{
+	struct sk_buff *first = skb_shinfo(skb)->frag_list;
+
+	skb_shinfo(skb)->frag_list = NULL;
+	skb->len -= list->len;
+	skb->data_len -= list->len;
+	skb->truesize -= list->truesize;
+	return first;
+}
+
+/* Put another list behind that of an skb. */
+static void stt_skb_attach(struct sk_buff *to, struct stt_skb_list *list,
+			   struct sk_buff *first,
+			   const struct stt_skb_list *more)
+{
+	if (list->last)
+		list->last->next = first;
+	else
+		skb_shinfo(to)->frag_list = first;
+	list->last = more->last;
+	list->len += more->len;
+	list->truesize += more->truesize;
+	to->len += more->len;
+	to->data_len += more->len;
+	to->truesize += more->truesize;
+}
+
 /* Append an skb without fragment list; cannot fail, consumes @from. */
-static void stt_skb_append_one(struct sk_buff *to, struct sk_buff **last,
+static void stt_skb_append_one(struct sk_buff *to, struct stt_skb_list *list,
 			       struct sk_buff *from)
 {
-	struct sk_buff *tail = *last ?: to;
-	unsigned int len = from->len;
+	struct stt_skb_list one = {
+		.last = from,
+		.len = from->len,
+		.truesize = from->truesize,
+	};
 	bool stolen;
 	int delta;
 
-	if (skb_try_coalesce(tail, from, &stolen, &delta)) {
-		kfree_skb_partial(from, stolen);
-		if (tail == to)
-			return;
-		to->truesize += delta;
-	} else {
-		from->next = NULL;
-		if (tail == to)
-			skb_shinfo(to)->frag_list = from;
-		else
-			tail->next = from;
-		*last = from;
-		to->truesize += from->truesize;
+	/* All of it was headers; GSO takes no such member. */
+	if (!from->len) {
+		consume_skb(from);
+		return;
 	}
-	to->len += len;
-	to->data_len += len;
+	if (!skb_try_coalesce(list->last ?: to, from, &stolen, &delta)) {
+		from->next = NULL;
+		stt_skb_attach(to, list, from, &one);
+		return;
+	}
+	kfree_skb_partial(from, stolen);
+	if (!list->last)
+		return;
+	list->len += one.len;
+	list->truesize += delta;
+	to->len += one.len;
+	to->data_len += one.len;
+	to->truesize += delta;
 }
 
 /**
  * stt_skb_append() - append the data of one skb to another by reference
  * @to: grows; owned in the sense of stt_skb_own()
- * @last: last member of the fragment list of @to, NULL if it has none; updated
+ * @list: fragment list of @to, updated
  * @from: what to append, owned; consumed
+ * @more: fragment list of @from
  *
- * The result has a flat fragment list: no member has one of its own.
+ * What can be made one member, is. The result has a flat fragment list: no
+ * member has one of its own.
  */
-void stt_skb_append(struct sk_buff *to, struct sk_buff **last,
-		    struct sk_buff *from)
+void stt_skb_append(struct sk_buff *to, struct stt_skb_list *list,
+		    struct sk_buff *from, const struct stt_skb_list *more)
 {
-	struct sk_buff *list = skb_shinfo(from)->frag_list, *next;
+	struct sk_buff *next = stt_skb_detach(from, more);
 
-	skb_shinfo(from)->frag_list = NULL;
-	for (next = list; next; next = next->next) {
-		from->len -= next->len;
-		from->data_len -= next->len;
-		from->truesize -= next->truesize;
+	stt_skb_append_one(to, list, from);
+	while (next) {
+		from = next;
+		next = from->next;
+		stt_skb_append_one(to, list, from);
 	}
-	stt_skb_append_one(to, last, from);
-	for (; list; list = next) {
-		next = list->next;
-		stt_skb_append_one(to, last, list);
-	}
+}
+
+/**
+ * stt_skb_join() - append to an skb one that has been appended to
+ * @to: grows; owned in the sense of stt_skb_own()
+ * @list: fragment list of @to, updated
+ * @from: what to append, owned; consumed
+ * @more: fragment list of @from
+ *
+ * However long it is, the list is taken as it is: a peer that sends the end of
+ * a frame first must not make each segment cost what all before it have.
+ */
+void stt_skb_join(struct sk_buff *to, struct stt_skb_list *list,
+		  struct sk_buff *from, const struct stt_skb_list *more)
+{
+	struct stt_skb_list rest = *more;	/* which @from may hold */
+	struct sk_buff *first = stt_skb_detach(from, &rest);
+
+	stt_skb_append_one(to, list, from);
+	if (first)
+		stt_skb_attach(to, list, first, &rest);
 }
 
 /* Copy the linear part of @seg to an skb of page fragments in front of it. */

@@ -83,14 +83,15 @@ def outer_options(under):
         same(dev.rx(dev.cut(frame, size=500, ipargs=ipargs)), [frame[18:]])
 
 
-def fragments(under, ether, size, ident):
-    """An outer packet in IP fragments of `size` bytes."""
+def fragments(under, ether, size, ident, first=None):
+    """An outer packet in IP fragments of `size` bytes, but for the first."""
     parsed = stt.Inner(ether)
     l4 = ether[parsed.l4:parsed.end]
+    edges = [0, *range(first or size, len(l4), size), len(l4)]
     out = []
-    for at in range(0, len(l4), size):
-        part = l4[at:at + size]
-        more = at + size < len(l4)
+    for at, end in zip(edges, edges[1:]):
+        part = l4[at:end]
+        more = end < len(l4)
         if under is B.v4:
             out.append(under.path.ether(under.path.ip(
                 part, df=False, ident=ident,
@@ -117,6 +118,54 @@ def ip_fragments(under):
         if under is B.v4:
             equal(len(got), 1, "fragments of %d" % size)
         unanswered()
+    if under is B.v6:
+        # behind other headers, too
+        ether = under.path.segment(frame, 0, len(frame), B.new_id(), ipargs={
+            "ext": [stt.options_header(stt.DSTOPTS),
+                    (stt.FRAGMENT, struct.pack("!HI", 1, 9))]})
+        with B.counting(dev, rx_fragment=1):
+            same(dev.rx([ether]), [])
+
+
+@test("what is authenticated, or on its way elsewhere, is not taken as it is")
+def other_headers(under):
+    if under is B.v4:
+        return
+    dev = under.dev
+    frame = dev.frame(plain(1000))
+    before = B.net_stats()["rx_segments"]
+    # no SA for AH, and no SRv6 here: the stack drops both
+    for header in ((51, bytes((0, 0, 0, 0, 1, 0))),
+                   (43, bytes((4, 1, 0, 0, 0, 0)) + bytes(16))):
+        same(dev.rx([under.path.segment(frame, 0, len(frame), B.new_id(),
+                                        ipargs={"ext": [header]})]), [],
+             "header %d" % header[0])
+    # none but the marks
+    equal(B.net_stats()["rx_segments"], before + 4, "segments taken")
+
+
+@test("a header and its data in two IP fragments, seen by a tap, cut anew")
+def header_fragment(under):
+    """What is left of the header's skb is empty, and GSO takes no such one."""
+    if under is B.v6:
+        return
+    dev = B.bridged(under)
+    inside = stt.inner(stt.TCP, *dev.ip4, stt.rng(3).randbytes(20000),
+                       csum="partial")
+    frame = dev.offloaded(inside, mss=1000)
+    tap = link.Port(B.hv, B.wire.near, vnet=True)
+    try:
+        B.hv.ethtool("plain0", sg=True)
+        for way in (1, -1):
+            ethers = [f for number, e in enumerate(dev.cut(
+                          frame, size=1392, options=b"\1" * 4))
+                      for f in fragments(under, e, 1480, B.serial + number,
+                                         24)]
+            same(dev.rx(ethers[::way], B.plain),
+                 stt.tcp_segments(inside, 1000), "cut anew")
+    finally:
+        B.hv.ethtool("plain0", sg=False)
+        tap.close()
 
 
 @test("truncated TCP-like headers: dropped, not answered")
