@@ -656,6 +656,12 @@ netdev_tx_t stt_xmit(struct sk_buff *skb, struct net_device *dev)
 	}
 
 	rcu_read_lock();
+	/* Who passes by the queues may be late; the port may be gone. */
+	if (unlikely(!netif_running(dev))) {
+		dev_core_stats_tx_dropped_inc(dev);
+		kfree_skb_reason(skb, SKB_DROP_REASON_DEV_READY);
+		goto unlock;
+	}
 	state = rcu_dereference(stt->state);
 	stt_path_plan(stt, &state->conf, skb, &path);
 	if (state->conf.external) {
@@ -666,6 +672,7 @@ netdev_tx_t stt_xmit(struct sk_buff *skb, struct net_device *dev)
 		stt_path_set_remote(&state->conf, &state->remote, &path);
 		stt_xmit_path(stt, skb, &path);
 	}
+unlock:
 	rcu_read_unlock();
 	return NETDEV_TX_OK;
 }
@@ -676,7 +683,8 @@ netdev_tx_t stt_xmit(struct sk_buff *skb, struct net_device *dev)
  * @skb: packet with metadata for transmission; its source address and ports
  *	are filled in
  *
- * Return: 0 or a negative error if there is no way to send it.
+ * Return: 0 or a negative error if there is no way to send it: -ENETDOWN if
+ * the device is down.
  */
 int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb)
 {
@@ -684,9 +692,13 @@ int stt_fill_metadata_dst(struct net_device *dev, struct sk_buff *skb)
 	struct stt_dev *stt = netdev_priv(dev);
 	const struct stt_conf *conf;
 	struct stt_path path = {};
-	int err = -EINVAL;
+	int err = -ENETDOWN;
 
 	rcu_read_lock();
+	/* Its port goes soon after; Open vSwitch may hold on to the device. */
+	if (!netif_running(dev))
+		goto unlock;
+	err = -EINVAL;
 	conf = &rcu_dereference(stt->state)->conf;
 	path.saddr = conf->local;
 	path.oif = conf->link;

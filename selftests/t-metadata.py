@@ -787,6 +787,11 @@ def fill_metadata():
                   {"id": FULL_ID.to_bytes(8, "big"), "src": seg.src,
                    "dst": seg.dst, "sport": struct.pack("!H", seg.sport),
                    "dport": struct.pack("!H", 7471)}, "ends")
+        # until the datapath lets go of a device that goes, it asks
+        B.hv.ip("link", "set", "ext0", "down")
+        tap.send(plain())
+        check(OVS_PACKET_EGRESS_TUN_KEY not in genl.receive(),
+              "ends, of a device that is down")
 
 
 # linux/openvswitch.h
