@@ -78,20 +78,15 @@ static bool stt_hooks_are_alone(struct nf_hook_entries __rcu * const *hooks)
 	       stt_hook_is_alone(rcu_dereference(hooks[NF_INET_LOCAL_IN]));
 }
 
-static unsigned int stt_hook_in(void *priv, struct sk_buff *skb,
-				const struct nf_hook_state *state)
+static unsigned int stt_take_v4(struct stt_net *sn, struct sk_buff *skb)
 {
 	unsigned int thoff = ip_hdrlen(skb);
 	u8 proto = ip_hdr(skb)->protocol;
-	struct stt_net *sn = priv;
 
 	if (proto == IPPROTO_TCP && stt_port_match(sn, skb, thoff)) {
-		/* A process may have given its verdict on it (NFQUEUE). */
-		local_bh_disable();
-		if (stt_hooks_are_alone(state->net->nf.hooks_ipv4))
+		if (stt_hooks_are_alone(sn->net->nf.hooks_ipv4))
 			stt_early_note_v4(sn, skb);
 		stt_recv(sn, skb, thoff, false);
-		local_bh_enable();
 		return NF_STOLEN;
 	}
 	if (unlikely(proto == IPPROTO_ICMP))
@@ -99,10 +94,8 @@ static unsigned int stt_hook_in(void *priv, struct sk_buff *skb,
 	return NF_ACCEPT;
 }
 
-static unsigned int stt_hook_in6(void *priv, struct sk_buff *skb,
-				 const struct nf_hook_state *state)
+static unsigned int stt_take_v6(struct stt_net *sn, struct sk_buff *skb)
 {
-	struct stt_net *sn = priv;
 	__be16 frag;
 	int thoff;
 	u8 proto;
@@ -120,17 +113,66 @@ static unsigned int stt_hook_in6(void *priv, struct sk_buff *skb,
 			stt_net_count(sn, STT_NET_RX_FRAGMENT);
 			return NF_DROP;
 		}
-		/* As above. */
-		local_bh_disable();
-		if (stt_hooks_are_alone(state->net->nf.hooks_ipv6))
+		if (stt_hooks_are_alone(sn->net->nf.hooks_ipv6))
 			stt_early_note_v6(sn, skb);
 		stt_recv(sn, skb, thoff, true);
-		local_bh_enable();
 		return NF_STOLEN;
 	}
 	if (unlikely(proto == IPPROTO_ICMPV6))
 		stt_pmtu_icmp6(sn, skb, thoff);
 	return NF_ACCEPT;
+}
+
+/* It may be a process that gave a packet its verdict (NFQUEUE). */
+static unsigned int stt_hook_in(void *priv, struct sk_buff *skb,
+				const struct nf_hook_state *state)
+{
+	unsigned int verdict;
+
+	local_bh_disable();
+	verdict = stt_take_v4(priv, skb);
+	local_bh_enable();
+	return verdict;
+}
+
+static unsigned int stt_hook_in6(void *priv, struct sk_buff *skb,
+				 const struct nf_hook_state *state)
+{
+	unsigned int verdict;
+
+	local_bh_disable();
+	verdict = stt_take_v6(priv, skb);
+	local_bh_enable();
+	return verdict;
+}
+
+/* As above: the rule that queued it may be gone. */
+static unsigned int stt_take_early_v4(struct stt_net *sn, struct sk_buff *skb,
+				      unsigned int thoff)
+{
+	unsigned int verdict = NF_ACCEPT;
+
+	local_bh_disable();
+	if (thoff == sizeof(struct iphdr) && stt_early_known_v4(sn, skb)) {
+		stt_recv(sn, skb, thoff, false);
+		verdict = NF_STOLEN;
+	}
+	local_bh_enable();
+	return verdict;
+}
+
+static unsigned int stt_take_early_v6(struct stt_net *sn, struct sk_buff *skb,
+				      unsigned int thoff)
+{
+	unsigned int verdict = NF_ACCEPT;
+
+	local_bh_disable();
+	if (thoff == sizeof(struct ipv6hdr) && stt_early_known_v6(sn, skb)) {
+		stt_recv(sn, skb, thoff, true);
+		verdict = NF_STOLEN;
+	}
+	local_bh_enable();
+	return verdict;
 }
 
 /* Segments for other hosts are not ours to take or exempt. */
@@ -145,13 +187,8 @@ static unsigned int stt_hook_pre(void *priv, struct sk_buff *skb,
 	if (ip_hdr(skb)->protocol != IPPROTO_TCP ||
 	    ip_is_fragment(ip_hdr(skb)) || !stt_port_match(sn, skb, thoff))
 		return NF_ACCEPT;
-	if (stt_hooks_are_alone(net->nf.hooks_ipv4)) {
-		if (thoff > sizeof(struct iphdr) ||
-		    !stt_early_known_v4(sn, skb))
-			return NF_ACCEPT;
-		stt_recv(sn, skb, thoff, false);
-		return NF_STOLEN;
-	}
+	if (stt_hooks_are_alone(net->nf.hooks_ipv4))
+		return stt_take_early_v4(sn, skb, thoff);
 	daddr = ip_hdr(skb)->daddr;
 	if (!skb_get_nfct(skb) &&
 	    (ipv4_is_multicast(daddr) ||
@@ -174,13 +211,8 @@ static unsigned int stt_hook_pre6(void *priv, struct sk_buff *skb,
 	if (thoff < 0 || proto != IPPROTO_TCP || frag ||
 	    !stt_port_match(sn, skb, thoff))
 		return NF_ACCEPT;
-	if (stt_hooks_are_alone(net->nf.hooks_ipv6)) {
-		if (thoff > sizeof(struct ipv6hdr) ||
-		    !stt_early_known_v6(sn, skb))
-			return NF_ACCEPT;
-		stt_recv(sn, skb, thoff, true);
-		return NF_STOLEN;
-	}
+	if (stt_hooks_are_alone(net->nf.hooks_ipv6))
+		return stt_take_early_v6(sn, skb, thoff);
 	daddr = &ipv6_hdr(skb)->daddr;
 	if (!skb_get_nfct(skb) &&
 	    (ipv6_addr_is_multicast(daddr) ||

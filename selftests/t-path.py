@@ -10,6 +10,7 @@ loaded.
 
 import contextlib
 import os
+import struct
 import sys
 
 sys.pycache_prefix = os.path.join(
