@@ -50,14 +50,23 @@ static bool stt_port_match(const struct stt_net *sn, struct sk_buff *skb,
 
 /*
  * Offset of the upper layer of an IPv6 packet, negative if it cannot be told.
- * Fragments but the first have none.
+ * Fragments but the first have none. What is authenticated (AH), or has more
+ * stations before it, comes by once more without that header.
  */
 static int stt_ipv6_upper(const struct sk_buff *skb, u8 *proto, __be16 *frag)
 {
+	int flags = IP6_FH_F_SKIP_RH;
+	unsigned int offset = 0;
+
 	*proto = ipv6_hdr(skb)->nexthdr;
 	*frag = 0;
-	if (likely(*proto == IPPROTO_TCP))
+	if (likely(!ipv6_ext_hdr(*proto)))
 		return sizeof(struct ipv6hdr);
+	if (ipv6_find_hdr(skb, &offset, NEXTHDR_ROUTING, NULL, &flags) >= 0)
+		return -EINVAL;
+	offset = 0;
+	if (ipv6_find_hdr(skb, &offset, NEXTHDR_AUTH, NULL, NULL) >= 0)
+		return -EINVAL;
 	return ipv6_skip_exthdr(skb, sizeof(struct ipv6hdr), proto, frag);
 }
 
@@ -109,7 +118,7 @@ static unsigned int stt_take_v6(struct stt_net *sn, struct sk_buff *skb)
 		 * IPv6 reassembles behind this hook, where TCP would answer.
 		 * No endpoint fragments its segments: drop the first piece.
 		 */
-		if (unlikely(ipv6_hdr(skb)->nexthdr == NEXTHDR_FRAGMENT)) {
+		if (unlikely(frag)) {
 			stt_net_count(sn, STT_NET_RX_FRAGMENT);
 			return NF_DROP;
 		}
