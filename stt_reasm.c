@@ -400,9 +400,12 @@ struct sk_buff *stt_reasm_add(struct stt_reasm *r, struct sk_buff *skb,
 	}
 	spin_unlock(&shard->lock);
 
-	if (first && !delayed_work_pending(&r->reaper)) {
+	if (first) {
+		/* The reaper looks at @mem when it is no longer pending. */
+		smp_mb__after_atomic();
 		life = msecs_to_jiffies(READ_ONCE(r->timeout_ms));
-		schedule_delayed_work(&r->reaper, life / 4 + 1);
+		if (!delayed_work_pending(&r->reaper))
+			schedule_delayed_work(&r->reaper, life / 4 + 1);
 	}
 	return whole;
 
