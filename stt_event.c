@@ -76,13 +76,23 @@ static int stt_event_put_stats64(struct sk_buff *skb, struct net_device *dev)
 /* As user space sees them; the function for it has changed its name. */
 static u32 stt_event_flags(const struct net_device *dev)
 {
-	u32 flags = dev->flags;
+	u32 flags = READ_ONCE(dev->flags);
 
 	if (netif_running(dev) && netif_oper_up(dev))
 		flags |= IFF_RUNNING;
 	if (netif_running(dev) && netif_carrier_ok(dev))
 		flags |= IFF_LOWER_UP;
 	return flags;
+}
+
+/* It may be about to change, and must end. */
+static int stt_event_put_name(struct sk_buff *skb, int attr,
+			      const struct net_device *dev)
+{
+	char name[IFNAMSIZ];
+
+	data_race(strscpy(name, dev->name, sizeof(name)));
+	return nla_put_string(skb, attr, name);
 }
 
 static int stt_event_put_conf(struct sk_buff *skb, const struct net_device *dev)
@@ -120,7 +130,7 @@ int stt_event_fill_dev(struct sk_buff *skb, const struct stt_dev *stt,
 	if (!hdr)
 		return -EMSGSIZE;
 	if (nla_put_u32(skb, STT_DEV_A_IFINDEX, dev->ifindex) ||
-	    nla_put_string(skb, STT_DEV_A_IFNAME, dev->name) ||
+	    stt_event_put_name(skb, STT_DEV_A_IFNAME, dev) ||
 	    nla_put_u32(skb, STT_DEV_A_FLAGS, stt_event_flags(dev)) ||
 	    (!net_eq(net, stt->net) &&
 	     nla_put_s32(skb, STT_DEV_A_LINK_NETNSID,
@@ -166,7 +176,7 @@ int stt_event_fill_fdb(struct sk_buff *skb, const struct stt_dev *stt,
 	if (!hdr)
 		return -EMSGSIZE;
 	if (nla_put_u32(skb, STT_FDB_A_IFINDEX, stt->dev->ifindex) ||
-	    nla_put_string(skb, STT_FDB_A_IFNAME, stt->dev->name) ||
+	    stt_event_put_name(skb, STT_FDB_A_IFNAME, stt->dev) ||
 	    nla_put(skb, STT_FDB_A_LLADDR, ETH_ALEN, info->mac) ||
 	    nla_put_u64_64bit(skb, STT_FDB_A_SRC_KEY, info->key,
 			      STT_FDB_A_PAD) ||
@@ -207,7 +217,7 @@ int stt_event_put_flush(struct sk_buff *skb, const struct stt_dev *stt,
 			unsigned int count)
 {
 	if (nla_put_u32(skb, STT_FDB_A_IFINDEX, stt->dev->ifindex) ||
-	    nla_put_string(skb, STT_FDB_A_IFNAME, stt->dev->name) ||
+	    stt_event_put_name(skb, STT_FDB_A_IFNAME, stt->dev) ||
 	    nla_put_u32(skb, STT_FDB_A_COUNT, count) ||
 	    (filter->by_key &&
 	     nla_put_u64_64bit(skb, STT_FDB_A_SRC_KEY, filter->key,

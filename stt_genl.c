@@ -177,7 +177,7 @@ static int stt_genl_dump_devs(struct sk_buff *skb, struct netlink_callback *cb,
 
 	/* If devices come or go, the next one is another: user space is told */
 	if (!dump->ifindex)
-		cb->seq = net->dev_base_seq;
+		cb->seq = READ_ONCE(net->dev_base_seq);
 	rcu_read_lock();
 	for_each_netdev_rcu(net, dev) {
 		if (dev->rtnl_link_ops != &stt_link_ops ||

@@ -102,7 +102,7 @@ static int __maybe_unused stt_net_show(struct seq_file *seq, void *unused)
 	seq_printf(seq, "reasm_evictions %lu\n",
 		   atomic_long_read(&sn->reasm.evictions));
 	seq_printf(seq, "reasm_mem %lu\n", atomic_long_read(&sn->reasm.mem));
-	seq_printf(seq, "reasm_budget %lu\n", sn->reasm.budget);
+	seq_printf(seq, "reasm_budget %lu\n", READ_ONCE(sn->reasm.budget));
 	return 0;
 }
 

@@ -532,7 +532,10 @@ void stt_tunnel_commit(struct stt_net *sn, struct stt_dev *stt,
 	smp_wmb(); /* pairs with stt_tunnel_find() */
 	stt_tunnel_remove(sn, stt->tunnel);
 	stt->tunnel = tunnel;
-	stt->id = tunnel->id;
+	/* The rest is read without RTNL, and never changes. */
+	stt->id.remote = tunnel->id.remote;
+	stt->id.local = tunnel->id.local;
+	stt->id.scope = tunnel->id.scope;
 }
 
 /**

@@ -243,7 +243,7 @@ static int stt_route(struct stt_dev *stt, struct stt_path *path)
 		err = stt_route_lookup(stt, path);
 	if (err)
 		return err;
-	if (unlikely(path->dst->dev == stt->dev)) {
+	if (unlikely(READ_ONCE(path->dst->dev) == stt->dev)) {
 		dst_release(path->dst);
 		return -ELOOP;
 	}
@@ -494,6 +494,7 @@ static void stt_xmit_ip(struct stt_dev *stt, struct sk_buff *skb,
 static int stt_xmit_encap(struct stt_dev *stt, struct sk_buff *skb,
 			  struct stt_path *path)
 {
+	struct net_device *lower = READ_ONCE(path->dst->dev);
 	bool v4 = stt_path_is_v4(path);
 	unsigned int hlen = (v4 ? sizeof(struct iphdr) :
 				  sizeof(struct ipv6hdr)) +
@@ -513,7 +514,7 @@ static int stt_xmit_encap(struct stt_dev *stt, struct sk_buff *skb,
 		return STT_XSTATS_TX_TOO_LONG;
 	hdr.key = cpu_to_be64(path->key);
 
-	if (skb_cow_head(skb, LL_RESERVED_SPACE(path->dst->dev) +
+	if (skb_cow_head(skb, LL_RESERVED_SPACE(lower) +
 			      path->dst->header_len + hlen + STT_HLEN))
 		return STT_XSTATS_TX_NO_MEM;
 	/* Outer segments end elsewhere than the inner ones in a list. */
