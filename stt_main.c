@@ -200,6 +200,9 @@ static int stt_netdev_event(struct notifier_block *nb, unsigned long event,
 	struct net_device *dev = netdev_notifier_info_to_dev(ptr);
 	const struct netdev_notifier_changeupper_info *changed;
 
+	/* Said again and again while somebody holds on to the device. */
+	if (dev->reg_state == NETREG_UNREGISTERED)
+		return NOTIFY_DONE;
 	if (dev->rtnl_link_ops == &stt_link_ops)
 		stt_own_event(dev, event);
 	switch (event) {
