@@ -583,7 +583,7 @@ static int stt_genl_stats_get(struct sk_buff *request, struct genl_info *info)
 	return genlmsg_reply(skb, info);
 }
 
-static int stt_genl_check_budget(struct nlattr *attr,
+static int stt_genl_check_budget(struct sk_buff *request, struct nlattr *attr,
 				 struct netlink_ext_ack *extack)
 {
 	u64 budget = nla_get_u64(attr);
@@ -594,7 +594,8 @@ static int stt_genl_check_budget(struct nlattr *attr,
 		return -ERANGE;
 	}
 	/* It is memory of the whole machine. */
-	if (budget > stt_reasm_default_budget() && !capable(CAP_NET_ADMIN)) {
+	if (budget > stt_reasm_default_budget() &&
+	    !netlink_capable(request, CAP_NET_ADMIN)) {
 		NL_SET_ERR_MSG_ATTR(extack, attr,
 				    "Only the administrator of the machine may set a budget above the default");
 		return -EPERM;
@@ -629,7 +630,8 @@ static int stt_genl_reasm_set(struct sk_buff *request, struct genl_info *info)
 		return -EINVAL;
 	}
 	if (budget)
-		err = stt_genl_check_budget(budget, info->extack);
+		err = stt_genl_check_budget(request, budget,
+					    info->extack);
 	if (!err && timeout)
 		err = stt_genl_check_timeout(timeout, info->extack);
 	if (err)
