@@ -505,6 +505,8 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 	if (relink) {
 		stt_lower_unlink(stt);
 		stt->lower = lower;
+		if (lower && netif_running(stt->dev))
+			dev_disable_lro(lower);
 	}
 
 	if (regroup) {
