@@ -208,7 +208,8 @@ static void stt_dev_free(struct net_device *dev)
 
 	stt_fdb_free(stt);
 	stt_routes_free(stt->routes);
-	call_rcu(&state->rcu, stt_state_free);
+	/* Not later: what routes are counted in goes with the namespace. */
+	stt_state_free(&state->rcu);
 }
 
 /*
