@@ -592,12 +592,12 @@ void stt_dev_lower_changed(struct net_device *lower, bool gone)
 		tunnel = stt_tunnel_prepare(sn, stt, &id, NULL);
 		if (!IS_ERR(tunnel))
 			stt_tunnel_commit(sn, stt, tunnel);
-		else if (PTR_ERR(tunnel) == -EEXIST)
-			netdev_warn(stt->dev, "another device has this tunnel in the VRF of %s\n",
-				    lower->name);
-		else
-			netdev_warn(stt->dev, "cannot follow %s to its VRF\n",
-				    lower->name);
+		else if (net_ratelimit())
+			netdev_warn(stt->dev, "cannot follow %s to its VRF: %s\n",
+				    lower->name,
+				    PTR_ERR(tunnel) == -EEXIST ?
+				    "another device has this tunnel there" :
+				    "no memory");
 	}
 	unregister_netdevice_many(&kill);
 }
