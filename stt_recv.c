@@ -162,6 +162,19 @@ static struct sk_buff *stt_recv_reassemble(struct stt_net *sn,
 	return skb;
 }
 
+/* IPv4 has a checksum in its header that changes the other way. */
+static void stt_recv_set_dscp_v6(struct sk_buff *skb, u8 outer)
+{
+	struct ipv6hdr *iph = ipv6_hdr(skb);
+	__be16 old = *(__be16 *)iph, new;
+
+	ipv6_change_dsfield(iph, INET_ECN_MASK, outer & ~INET_ECN_MASK);
+	new = *(__be16 *)iph;
+	if (skb->ip_summed == CHECKSUM_COMPLETE)
+		skb->csum = csum_add(csum_sub(skb->csum, (__force __wsum)old),
+				     (__force __wsum)new);
+}
+
 /*
  * Give the inner packet the congestion mark of the outer ones (RFC 6040), and
  * the DSCP if so configured (RFC 2983). Not zero, a cause, to drop it.
@@ -192,8 +205,7 @@ static int stt_recv_dsfield(struct sk_buff *skb, u8 outer, bool dscp)
 			return STT_XSTATS_RX_NO_MEM;
 		skb_reset_network_header(skb);
 		if (dscp)
-			ipv6_change_dsfield(ipv6_hdr(skb), INET_ECN_MASK,
-					    outer & ~INET_ECN_MASK);
+			stt_recv_set_dscp_v6(skb, outer);
 		inner = ipv6_get_dsfield(ipv6_hdr(skb));
 		break;
 	default:
