@@ -85,12 +85,12 @@ static u32 stt_event_flags(const struct net_device *dev)
 	return flags;
 }
 
-/* It may be about to change, and must end. */
 static int stt_event_put_name(struct sk_buff *skb, int attr,
 			      const struct net_device *dev)
 {
 	char name[IFNAMSIZ];
 
+	/* It may be about to change, and must end. */
 	data_race(strscpy(name, dev->name, sizeof(name)));
 	return nla_put_string(skb, attr, name);
 }
