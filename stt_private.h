@@ -398,7 +398,8 @@ struct stt_state {
 
 /*
  * For what is made under a lock for whoever asks: it counts against their
- * limit, and is not worth the reserves, which would be given beyond it.
+ * limit, and is not worth the reserves, which would be given beyond it. Packets
+ * have no limit but that of learned entries.
  */
 #define STT_GFP_ENTRY	(GFP_NOWAIT | __GFP_NOWARN | __GFP_ACCOUNT)
 
