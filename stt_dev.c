@@ -213,6 +213,18 @@ static void stt_dev_free(struct net_device *dev)
 }
 
 /*
+ * LRO may join segments of different frames, which only ACK tells apart
+ * (section 3.2). GRO looks at ACK, and does not need it.
+ */
+static void stt_dev_disable_lro(struct stt_dev *stt)
+{
+	struct net_device *lower = stt_xmit_lower(stt);
+
+	if (lower)
+		dev_disable_lro(lower);
+}
+
+/*
  * The L3 domain that an underlay device puts a tunnel in; for a link-local
  * remote alone, the link itself.
  */
@@ -506,9 +518,9 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 	if (relink) {
 		stt_lower_unlink(stt);
 		stt->lower = lower;
-		if (lower && netif_running(stt->dev))
-			dev_disable_lro(lower);
 	}
+	if (netif_running(stt->dev))
+		stt_dev_disable_lro(stt);
 
 	if (regroup) {
 		stt_group_leave(stt->group);
@@ -632,15 +644,9 @@ static void stt_dev_uninit(struct net_device *dev)
 static int stt_dev_open(struct net_device *dev)
 {
 	struct stt_dev *stt = netdev_priv(dev);
-	struct net_device *lower = stt_xmit_lower(stt);
 	struct stt_group *group;
 
-	/*
-	 * LRO may join segments of different frames, which only ACK tells
-	 * apart (section 3.2). GRO looks at ACK, and does not need it.
-	 */
-	if (lower)
-		dev_disable_lro(lower);
+	stt_dev_disable_lro(stt);
 	group = stt_group_join(stt->net, &rtnl_dereference(stt->state)->conf);
 	if (IS_ERR(group))
 		return PTR_ERR(group);
