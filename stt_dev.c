@@ -526,10 +526,12 @@ int stt_dev_change(struct stt_dev *stt, const struct stt_conf *conf,
 		stt_group_leave(stt->group);
 		stt->group = group;
 	}
-	/* None may come of the old configuration after that. */
-	if (rtnl_dereference(stt->fdb))
-		synchronize_net();
+	/* Once more when none can come of the old configuration. */
 	stt_fdb_reset_routes(stt);
+	if (rtnl_dereference(stt->fdb)) {
+		synchronize_net();
+		stt_fdb_reset_routes(stt);
+	}
 	if (old->conf.ageing != conf->ageing)
 		stt_fdb_restart_ageing(stt, conf->ageing);
 	stt_event_dev(stt, STT_CMD_DEV_CHANGE_NTF);
