@@ -208,7 +208,6 @@ static void stt_dev_free(struct net_device *dev)
 
 	stt_fdb_free(stt);
 	stt_routes_free(stt->routes);
-	/* Not later: what routes are counted in goes with the namespace. */
 	stt_state_free(&state->rcu);
 }
 
@@ -639,6 +638,9 @@ static void stt_dev_uninit(struct net_device *dev)
 	if (stt->tunnel)
 		stt_tunnel_remove(sn, stt->tunnel);
 	stt_fdb_clear(stt);
+	/* Who holds on to the device does not to the namespace of routes. */
+	dst_cache_reset_now(&rtnl_dereference(stt->state)->remote.cache);
+	stt_routes_clear(stt->routes);
 	stt_conf_put(sn, &rtnl_dereference(stt->state)->conf);
 	stt_port_put(sn, stt->port);
 }

@@ -163,6 +163,7 @@ static void stt_net_exit(struct net *net)
 static void __net_exit stt_net_exit_batch(struct list_head *nets)
 {
 	struct stt_dev *stt, *next;
+	bool used = false;
 	struct net *net;
 	LIST_HEAD(kill);
 
@@ -174,6 +175,11 @@ static void __net_exit stt_net_exit_batch(struct list_head *nets)
 	unregister_netdevice_many(&kill);
 	rtnl_unlock();
 
+	list_for_each_entry(net, nets, exit_list)
+		used |= !!stt_pernet(net)->port_map;
+	/* Destinations that are about to be freed have routes in them. */
+	if (used)
+		rcu_barrier();
 	list_for_each_entry(net, nets, exit_list)
 		stt_net_exit(net);
 }

@@ -813,6 +813,7 @@ struct stt_route_id {
 };
 
 struct stt_routes __percpu *stt_routes_new(void);
+void stt_routes_clear(struct stt_routes __percpu *routes);
 void stt_routes_free(struct stt_routes __percpu *routes);
 struct dst_entry *stt_routes_get(struct stt_routes __percpu *routes,
 				 const struct stt_route_id *id,

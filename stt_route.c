@@ -140,18 +140,32 @@ struct stt_routes __percpu *stt_routes_new(void)
 }
 
 /**
- * stt_routes_free() - free the tables
+ * stt_routes_clear() - forget all routes
  * @routes: tables that nobody uses any more, or NULL
  */
-void stt_routes_free(struct stt_routes __percpu *routes)
+void stt_routes_clear(struct stt_routes __percpu *routes)
 {
+	struct stt_route **slot;
 	unsigned int i;
 	int cpu;
 
 	if (!routes)
 		return;
-	for_each_possible_cpu(cpu)
-		for (i = 0; i < 1 << STT_ROUTES_BITS; i++)
-			stt_route_free(per_cpu_ptr(routes, cpu)->route[i]);
+	for_each_possible_cpu(cpu) {
+		for (i = 0; i < 1 << STT_ROUTES_BITS; i++) {
+			slot = &per_cpu_ptr(routes, cpu)->route[i];
+			stt_route_free(*slot);
+			*slot = NULL;
+		}
+	}
+}
+
+/**
+ * stt_routes_free() - free the tables
+ * @routes: tables that nobody uses any more, or NULL
+ */
+void stt_routes_free(struct stt_routes __percpu *routes)
+{
+	stt_routes_clear(routes);
 	free_percpu(routes);
 }
