@@ -50,8 +50,8 @@ static bool stt_port_match(const struct stt_net *sn, struct sk_buff *skb,
 
 /*
  * Offset of the upper layer of an IPv6 packet, negative if it cannot be told.
- * Fragments but the first have none. What is authenticated (AH), or has more
- * stations before it, comes by once more without that header.
+ * Fragments but the first have none. What is authenticated (AH) comes by once
+ * more without that header; what has more stations before it is not ours.
  */
 static int stt_ipv6_upper(const struct sk_buff *skb, u8 *proto, __be16 *frag)
 {
@@ -118,7 +118,7 @@ static unsigned int stt_take_v6(struct stt_net *sn, struct sk_buff *skb)
 		 * IPv6 reassembles behind this hook, where TCP would answer.
 		 * No endpoint fragments its segments: drop the first piece.
 		 */
-		if (unlikely(frag)) {
+		if (unlikely(frag & htons(IP6_MF))) {
 			stt_net_count(sn, STT_NET_RX_FRAGMENT);
 			return NF_DROP;
 		}
