@@ -26,8 +26,7 @@ from oracle import ktap, link, vms                              # noqa: E402
 
 SUITE = ktap.Suite()
 FULL = os.environ.get("STT_FULL") == "1"
-SLOW = int(os.environ.get("STT_SLOW", "1"))
-BYTES = ((64 if FULL else 1) << 20) // SLOW
+BYTES = ((64 if FULL else 1) << 20) // link.SLOW
 
 # MTU of the underlay and of the VMs. 576 is below what IPv6 allows.
 MTUS = ((576, 1500), (1280, 1500), (1500, 1500), (1500, 9000), (9000, 9000))

@@ -22,6 +22,8 @@ from oracle import stt
 from oracle.ktap import Failure, Skip
 
 PATIENCE = float(os.environ.get("STT_PATIENCE", "20"))
+# factor by which the kernel is slow
+SLOW = int(os.environ.get("STT_SLOW", "1"))
 
 ETH_P_ALL = 3
 SOL_PACKET = 263
