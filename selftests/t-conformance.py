@@ -202,7 +202,8 @@ def protocol_and_port(under):
         equal(seg.outer.ext, [], "extension headers")
         equal((seg.src, seg.dst), (under.path.dst, under.path.src), "ends")
     for ether in B.strays:
-        check(stt.Inner(ether).proto not in (stt.TCP, stt.UDP),
+        check(stt.Segment.parse(ether) or
+              stt.Inner(ether).proto not in (stt.TCP, stt.UDP),
               "sent to another port:", ether.hex())
     with B.device(under, "port", key=9, port=8472) as dev:
         frame = dev.tx_one(*build(stt.TCP, dev.out4, 3000, mss=1000))
@@ -525,7 +526,7 @@ def source_port():
             equal(len({s.sport for s in frame.segments}), 1, one.name)
     dev = B.v4.dev
     ports = []
-    with without_tso(dev):
+    with without_tso(dev), backlog(100000):
         for flow in (1111, 1112):
             ring = link.Ring(B.oracle, B.wire.far, 5040,
                              link.first_segments())
@@ -1842,7 +1843,9 @@ def send_group(under, one, other, port):
             item.drain()
         for frame, vnet in sent:
             one.port.send(frame, vnet)
-        back, there = group_rx(under, (one, other), port, [])
+        # The first mark may overtake what has one more hop to go.
+        back, there = ([*a, *b] for a, b in zip(
+            *(group_rx(under, (one, other), port, []) for _ in range(2))))
         same(back, [], "delivered to the sender")
         same(there, [f for f, _ in sent], "delivered to the other member")
         equal([p.gso_size for p in there], [0, 1000], "segment size")
@@ -2001,8 +2004,9 @@ def quiet(under, ethers):
     got = B.far.until(lambda p, _: stt.Inner(p.data).proto == stt.TCP and
                       p.data[stt.Inner(p.data).l4:][:2] == b"\0\1")
     for packet in got[:-1]:
-        check(stt.Inner(packet.data).proto != stt.TCP, "answer:",
-              packet.data.hex())
+        # what a device says of itself is no answer
+        check(stt.Inner(packet.data).proto != stt.TCP or
+              stt.Segment.parse(packet.data), "answer:", packet.data.hex())
 
 
 @statement(57, "no RST from the port, no user socket on it; ordinary TCP is "

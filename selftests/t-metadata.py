@@ -149,6 +149,13 @@ def set_metadata(device, *args):
              "action", "tunnel_key", "set", *args)
 
 
+def forwards(ports):
+    """The bridge does, once the link of a port is seen to be up."""
+    link.await_("the bridge to forward", lambda: B.hv.ip(
+        "-d", "link", "show", "master", "sw0").count("state forwarding") ==
+        ports)
+
+
 def over(under):
     """Arguments of tunnel_key for the far end of an underlay."""
     return ["src_ip", under.near, "dst_ip", under.far]
@@ -639,6 +646,7 @@ def vlan_tunnel():
         B.hv.batch(["link set %s addrgenmode none up" % d
                     for d in ("sw0", "tap0", "tap1")] +
                    ["link set tap0 master sw0", "link set ext0 master sw0"])
+        forwards(2)
         lines = ["link set dev ext0 vlan_tunnel on"]
         for vlan, far in ((10, 2), (20, 3)):
             lines += ["vlan add dev %s vid %d" % (d, vlan)
@@ -703,6 +711,7 @@ def vlan_tunnel_keybase():
         B.hv.batch(["link set %s addrgenmode none up" % d
                     for d in ("sw0", "tap0", "tap1")] +
                    ["link set tap0 master sw0"])
+        forwards(1)
         tap = link.Port(B.hv, "tap1")
         stack.callback(tap.close)
 

@@ -97,16 +97,18 @@ class Dev:
 
     def capture(self, action, keep):
         """STT frames sent while action() runs, and after it until a mark,
-        whose inner frame `keep` accepts."""
+        whose inner frame `keep` accepts.
+
+        Two marks follow, one after the other: what has a bridge to cross
+        first may be overtaken by one.
+        """
         far = self.bench.far
         far.drain()
         action()
-        mark = self.bench.mark()
-        self.port.send(mark)
         table = stt.Reassembler()
         out = []
 
-        def marked(packet, _):
+        def marked(packet, mark):
             self.bench.captured.append(packet.data)
             seg = stt.Segment.parse(packet.data, self.dport)
             if seg is None:
@@ -121,7 +123,9 @@ class Dev:
                 out.append(frame)
             return False
 
-        far.until(marked)
+        for mark in (self.bench.mark(), self.bench.mark()):
+            self.port.send(mark)
+            far.until(lambda packet, _, m=mark: marked(packet, m))
         if table.errors:
             raise Failure("; ".join(table.errors))
         for rest in table.pending.values():
