@@ -37,9 +37,11 @@ pair()
 	in_ns "$here" ping -q -i 0.02 192.0.2.2 >/dev/null 2>&1 &
 }
 
+# pings [SECONDS]: an answer comes, within the time that a slow kernel may take
 pings()
 {
-	in_ns "$here" ping -q -c 1 -W 1 192.0.2.2 >/dev/null
+	in_ns "$here" ping -q -c 1 -W "${1:-$((2 * ${STT_SLOW:-1}))}" \
+		192.0.2.2 >/dev/null
 }
 
 # segments: how many the far host has taken
@@ -55,7 +57,7 @@ lost_before_stt()
 	local before
 
 	before=$(segments)
-	fails pings
+	fails pings 1
 	[ "$(segments)" = "$before" ]
 }
 
@@ -80,6 +82,10 @@ known_ways_are_not_looked_up()
 		mount -t tracefs tracefs /sys/kernel/tracing ||
 		skip "no tracefs"
 	[ -e $event ] || skip "no tracepoint fib_table_lookup"
+	# What it limits it tracks, in every namespace.
+	[ ! -e /sys/module/openvswitch/refcnt ] ||
+		[ ! -e /sys/module/nf_conncount ] ||
+		skip "openvswitch is loaded: connections are tracked"
 	pair 4
 	trap 'echo 0 >$event; jobs -pr | xargs -r kill; ns_cleanup' EXIT
 	echo 1 >$event
@@ -91,7 +97,7 @@ known_ways_are_not_looked_up()
 	without=$(lookups)
 	echo "$with lookups for 200 segments, $without without early demux"
 	[ "$without" -ge 200 ]
-	[ "$with" -le 20 ]
+	[ "$with" -le $((without / 4)) ]
 }
 
 many_lookups()
@@ -187,7 +193,7 @@ a_source_filter_counts_in_a_second()
 	in_ns "$there" sysctl -qw net.ipv4.conf.all.rp_filter=0 \
 		net.ipv4.conf.under0.rp_filter=0
 	ip -n "$there" route add blackhole 10.0.0.1/32
-	fails pings
+	fails pings 1
 	in_ns "$there" sysctl -qw net.ipv4.conf.all.rp_filter=1
 	busywait 5 lost_before_stt >/dev/null
 }

@@ -439,6 +439,7 @@ def _():
 def _():
     nl = rtnetlink()
     space = SPACES[0]
+    link.need("ethtool")
     nl.add((KEY, u64(1)), (REMOTE, inet("10.1.0.2")), up=True)
     nl.add((KEY, u64(2)), (REMOTE, inet("10.2.0.2")), name="y", up=True)
     space.batch(["link add link x name x.5 up type vlan id 5",
