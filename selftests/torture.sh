@@ -273,13 +273,13 @@ all_namespaces_end()
 # Without hooks TCP is alone: it refuses a connection, and serves one.
 port_is_free()
 {
-	local rc=0
+	local rc=0 slow=${STT_SLOW:-1}
 
-	timeout $((5 * ${STT_SLOW:-1})) bash -c 'exec 3<>/dev/tcp/127.0.0.1/7471' || rc=$?
+	timeout $((5 * slow)) bash -c 'exec 3<>/dev/tcp/127.0.0.1/7471' || rc=$?
 	[ "$rc" = 1 ]
 	iperf3 -s -p 7471 -1 -D
 	busywait 10 grep -q ":1D2F 0*:0000 0A" /proc/net/tcp /proc/net/tcp6
-	timeout $((20 * ${STT_SLOW:-1})) iperf3 -c 127.0.0.1 -p 7471 -n 100K
+	timeout $((20 * slow)) iperf3 -c 127.0.0.1 -p 7471 -n 100K
 }
 
 [ "$(id -u)" = 0 ] || skip "needs root"
