@@ -335,6 +335,24 @@ def superframes(under):
         B.addresses()
 
 
+@test("what a source leaves incomplete gives way to what it begins later")
+def eviction(under):
+    dev, budget = under.dev, 1 << 20
+    noise = under.path_from(under.far[:-1] + "4")
+    with B.slow(budget):
+        before = B.net_stats()["reasm_evictions"]
+        for number in range(600):
+            B.far.send(noise.segment(bytes(1400), 0, 60000,
+                                     0x44000000 + number))
+        same(dev.rx(dev.cut(dev.frame(plain(3000)), size=700)), [plain(3000)],
+             "of another sender, meanwhile")
+        after = B.net_stats()
+    check(after["reasm_evictions"] > before + 200, "given up:",
+          after["reasm_evictions"] - before)
+    check(budget / 4 < after["reasm_mem"] <= budget, after["reasm_mem"],
+          "bytes held of", budget)
+
+
 @test("garbage of one source does not evict the frames of another")
 def fairness(under):
     dev = under.dev
