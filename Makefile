@@ -79,7 +79,7 @@ check:
 	@selftests/vm/setup build vm tests lint
 	@$(MAKE) $(FOR_VM) guest-check
 
-# RINGS="..." chooses what, see selftests/check-full -l.
+# RINGS="..." chooses what, and has more, see selftests/check-full -l.
 check-full:
 	@selftests/check-full $(RINGS)
 
@@ -170,7 +170,7 @@ help:
 	@echo 'make check         style checks, builds, all tests, in a virtual machine;'
 	@echo '                   TESTS="t-x.sh ..." chooses tests, STT_FULL=1 adds long ones'
 	@echo 'make check-full    other kernels, kernels with checks of their own, coverage,'
-	@echo '                   torture: an hour; RINGS="..." chooses'
+	@echo '                   torture: an hour; RINGS="..." chooses, see selftests/check-full'
 	@echo 'make shell         interactive virtual machine with the module loaded'
 	@echo 'make bench         measure stt and other tunnels, in a virtual machine;'
 	@echo '                   BENCH="..." chooses what, see bench/run --help'
