@@ -10,7 +10,7 @@
 #
 # In an emulated machine the ratio needs vm/run --icount.
 #
-# Environment: ROUNDS of measurements of each flood and of TCP, in turns (2);
+# Environment: ROUNDS of measurements of each flood and of TCP, in turns (1);
 # RATE in segments a second (a quarter of what the machine can send and
 # refuse as TCP); PERCENT (90); SEED (1)
 #
@@ -25,7 +25,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/leaks.sh"
 
 seconds=${1:-2}
-rounds=${ROUNDS:-2}
+rounds=${ROUNDS:-1}
 percent=${PERCENT:-90}
 seed=${SEED:-1}
 work=$(mktemp -d)
