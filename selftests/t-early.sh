@@ -10,6 +10,8 @@ cd "$(dirname "$0")" || exit 1
 . ./lib.sh
 
 require jq ping nft
+# between packets of a flow, in seconds
+interval=$(printf '0.%02d' $((2 * ${STT_SLOW:-1})))
 
 # pair 4|6: two hosts, here and there, with stt0 between them.
 pair()
@@ -34,7 +36,7 @@ pair()
 	done
 	busywait 10 pings >/dev/null
 	# What follows must find ways known, and more that would go by them.
-	in_ns "$here" ping -q -i 0.02 192.0.2.2 >/dev/null 2>&1 &
+	in_ns "$here" ping -q -i "$interval" 192.0.2.2 >/dev/null 2>&1 &
 }
 
 # An answer comes, within the time that a slow kernel may take.
@@ -88,7 +90,7 @@ known_ways_are_not_looked_up()
 		[ ! -e /sys/module/nf_conncount ] ||
 		skip "openvswitch is loaded: connections are tracked"
 	pair 4
-	trap 'echo 0 >$event; jobs -pr | xargs -r kill; ns_cleanup' EXIT
+	trap 'echo 0 >$event; end_jobs; ns_cleanup' EXIT
 	echo 1 >$event
 	with=$(lookups) || :
 	in_ns "$here" sysctl -qw net.ipv4.ip_early_demux=0

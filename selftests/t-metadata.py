@@ -161,34 +161,49 @@ def over(under):
     return ["src_ip", under.near, "dst_ip", under.far]
 
 
-def program(text, device, way="egress", **defines):
-    """Compile an eBPF program and attach it."""
+def compiled(*programs):
+    """An object file with these eBPF programs, each (text, definitions), in
+    sections tc0, tc1, ...: the compiler takes longer than any test."""
     link.need("bpf-gcc", "gcc-bpf")
     link.load("cls_bpf")
-    source = os.path.join(FOLDER.name, "p.c")
+    source = os.path.join(FOLDER.name, "p%d.c" % len(os.listdir(FOLDER.name)))
     with open(source, "w", encoding="ascii") as file:
         file.write("""
             #include <linux/bpf.h>
             #include <linux/pkt_cls.h>
             #define CALL(name) ((long (*)())BPF_FUNC_##name)
-            __attribute__((section("tc"), used))
-            int run(struct __sk_buff *skb)
-            {
-                    struct bpf_tunnel_key key = {};
-                    __u64 id = __builtin_bswap64(ID);
-                    %s
-                    return TC_ACT_OK;
-            }""" % text)
-    defines.setdefault("ID", FULL_ID)
+            """)
+        for number, (text, defines) in enumerate(programs):
+            defines.setdefault("ID", FULL_ID)
+            file.write("".join("\n#undef %s\n#define %s %s" % (k, k, v)
+                               for k, v in defines.items()))
+            file.write("""
+                __attribute__((section("tc%d"), used))
+                int run%d(struct __sk_buff *skb)
+                {
+                        struct bpf_tunnel_key key = {};
+                        __u64 id = __builtin_bswap64(ID);
+                        %s
+                        return TC_ACT_OK;
+                }""" % (number, number, text))
     link.run("bpf-gcc", "-std=gnu17", "-O2", "-w",
              "-I", "/usr/include/x86_64-linux-gnu", "-I", "/usr/include",
-             *("-D%s=%s" % item for item in defines.items()),
              "-c", source, "-o", source + ".o")
-    B.hv.run("tc", "qdisc", "replace", "dev", device, "clsact")
-    B.hv.run("tc", "filter", "del", "dev", device, way, "prio", "1",
-             fail=False)
-    B.hv.run("tc", "filter", "add", "dev", device, way, "prio", "1", "bpf",
-             "direct-action", "obj", source + ".o", "sec", "tc")
+    return source + ".o"
+
+
+def attach(device, way, file, number):
+    """Let a device use the number-th program of a file."""
+    B.hv.run("tc", "-batch", "-", text="""
+        qdisc replace dev %s clsact
+        filter replace dev %s %s prio 1 handle 1 bpf direct-action obj %s \
+            sec tc%d
+        """ % (device, device, way, file, number))
+
+
+def program(text, device, way="egress", **defines):
+    """Let a device use one of its own."""
+    attach(device, way, compiled((text, defines)), 0)
 
 
 def inet(text):
@@ -464,52 +479,62 @@ def routes_change():
 
 @SUITE.test("eBPF: DF, flow label, 64 bits, no route kept")
 def sent_ebpf():
-    with external("ext0") as dev:
-        text = """
-            key.remote_ipv4 = REMOTE;
-            key.tunnel_id = 5;
-            key.tunnel_ttl = 3;
-            key.tunnel_tos = 0x44;
-            if (CALL(skb_set_tunnel_key)(skb, &key, sizeof(key), FLAGS))
-                    return TC_ACT_SHOT;
-            """
-        option = """
-            if (CALL(skb_set_tunnel_opt)(skb, &id, sizeof(id)))
-                    return TC_ACT_SHOT;
-            """
+    text = """
+        key.remote_ipv4 = REMOTE;
+        key.tunnel_id = 5;
+        key.tunnel_ttl = 3;
+        key.tunnel_tos = 0x44;
+        if (CALL(skb_set_tunnel_key)(skb, &key, sizeof(key), FLAGS))
+                return TC_ACT_SHOT;
+        """
+    option = """
+        if (CALL(skb_set_tunnel_opt)(skb, &id, sizeof(id)))
+                return TC_ACT_SHOT;
+        """
+    six = """
+        key.remote_ipv6[0] = __builtin_bswap32(0xfd000000);
+        key.remote_ipv6[3] = __builtin_bswap32(2);
+        key.tunnel_label = 0x12345;
+        key.tunnel_ttl = 8;
+        if (CALL(skb_set_tunnel_key)(skb, &key, sizeof(key), 1))
+                return TC_ACT_SHOT;
+        """
+    nexthops = 3, 2, 4
 
+    def to(last, **more):
+        return dict(REMOTE=inet("10.0.0.%d" % last), FLAGS=0, **more)
+
+    file = compiled(
+        (text, to(2)), (text, dict(to(2), FLAGS=4)),
+        *((text, to(last)) for last in nexthops),
+        (text + option, to(2)), (six + option, {}),
+        *((text + option, to(2, ID=high << 32 | 9))
+          for high in (0xaabb, 0xaabc, 0)))
+    with external("ext0") as dev:
         def segment(key):
             return one(sent(lambda: dev.port.send(plain()), key)).segments[0]
 
-        for flags, df in ((0, False), (4, True)):
-            program(text, "ext0", REMOTE=inet("10.0.0.2"), FLAGS=flags)
+        for number, df in enumerate((False, True)):
+            attach("ext0", "egress", file, number)
             seg = segment(5)
             equal((seg.df, seg.ttl, seg.tos), (df, 3, 0x44), "DF, TTL, TOS")
         # the metadata are the same ones for each packet of a CPU
-        for last in (3, 2, 4):
+        for number, last in enumerate(nexthops):
             B.hv.ip("neigh", "replace", "10.0.0.%d" % last, "lladdr",
                     "02:00:00:00:88:%02x" % last, "dev", "under0", "nud",
                     "permanent")
-            program(text, "ext0", REMOTE=inet("10.0.0.%d" % last), FLAGS=0)
+            attach("ext0", "egress", file, 2 + number)
             equal(segment(5).ether[:6],
                   stt.mac("02:00:00:00:88:%02x" % last), "next hop")
         B.addresses()
-        program(text + option, "ext0", REMOTE=inet("10.0.0.2"), FLAGS=0)
+        attach("ext0", "egress", file, 5)
         segment(FULL_ID)
-        program("""
-            key.remote_ipv6[0] = __builtin_bswap32(0xfd000000);
-            key.remote_ipv6[3] = __builtin_bswap32(2);
-            key.tunnel_label = 0x12345;
-            key.tunnel_ttl = 8;
-            if (CALL(skb_set_tunnel_key)(skb, &key, sizeof(key), 1))
-                    return TC_ACT_SHOT;
-            """ + option, "ext0")
+        attach("ext0", "egress", file, 6)
         seg = segment(FULL_ID)
         equal((seg.label, seg.ttl), (0x12345, 8), "flow label, hop limit")
     with external("ext1", "keybase", "0xaabb", key=0xaabb00000001) as dev:
-        for high, good in ((0xaabb, True), (0xaabc, False), (0, False)):
-            program(text + option, "ext1", REMOTE=inet("10.0.0.2"), FLAGS=0,
-                    ID=high << 32 | 9)
+        for number, good in enumerate((True, False, False)):
+            attach("ext1", "egress", file, 7 + number)
             if good:
                 one(sent(lambda: dev.port.send(plain()), 0xaabb00000009))
                 continue

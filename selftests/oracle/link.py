@@ -37,8 +37,9 @@ CLONE_NEWNET = 0x40000000
 NEEDS_CSUM, DATA_VALID = 1, 2
 GSO_NONE, GSO_TCP4, GSO_TCP6, GSO_UDP_L4, GSO_ECN = 0, 1, 4, 5, 0x80
 
-# linux/sockios.h, linux/ethtool.h
-SIOCETHTOOL = 0x8946
+# linux/if.h, linux/sockios.h, linux/ethtool.h
+IFF_UP = 1
+SIOCSIFFLAGS, SIOCETHTOOL = 0x8914, 0x8946
 ETHTOOL_GSTRINGS, ETHTOOL_GSTATS, ETHTOOL_GSSET_INFO = 0x1b, 0x1d, 0x37
 ETH_SS_STATS, ETH_GSTRING_LEN = 1, 32
 ETHTOOL_SET = {"rx": 0x15, "tx": 0x17, "sg": 0x19, "tso": 0x1f, "gso": 0x24,
@@ -130,7 +131,9 @@ class Netns:
         self.name = "%s-%d" % (name, os.getpid())
         self.depth = []
         run("ip", "netns", "add", self.name)
-        self.ip("link", "set", "lo", "up")
+        with self.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            fcntl.ioctl(sock, SIOCSIFFLAGS, struct.pack(
+                "16sH22x", b"lo", IFF_UP))
 
     def __enter__(self):
         self.depth.append(os.open("/proc/thread-self/ns/net", os.O_RDONLY))
@@ -537,13 +540,13 @@ class Wire:
                  "type", "veth", "peer", "name", self.far,
                  "netns", oracle.name, "address", self.far_mac,
                  "mtu", "65535", "numtxqueues", "1", "numrxqueues", "1")
-        for where, device in ((netns, self.near), (oracle, self.far)):
+        oracle.sysctl("net.ipv6.conf.%s.disable_ipv6" % self.far, 1)
+        for where, device, up in ((oracle, self.far, "arp off up"),
+                                  (netns, self.near, "up")):
             where.sysctl("net.ipv6.conf.%s.accept_dad" % device, 0)
             where.sysctl("net.ipv6.conf.%s.router_solicitations" % device, 0)
-            where.ip("link", "set", device, "addrgenmode", "none")
-        oracle.sysctl("net.ipv6.conf.%s.disable_ipv6" % self.far, 1)
-        oracle.ip("link", "set", self.far, "arp", "off", "up")
-        netns.ip("link", "set", self.near, "up")
+            where.batch(["link set %s addrgenmode none" % device,
+                         "link set %s %s" % (device, up)])
         self.offloads(tx=False, gro=False)
         # veth offers to GRO only what a device without TSO has sent
         oracle.ethtool(self.far, gro=False, tso=False)
