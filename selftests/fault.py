@@ -42,7 +42,8 @@ FDB_IFNAME, FDB_LLADDR, FDB_SRC_KEY, FDB_DST = 2, 3, 4, 6
 FDB_VOLATILE = (15, 16)         # since when it was used and updated
 
 MAC = bytes((2, 0, 0, 0, 0, 9))
-LAST_OF_NAMESPACE = 400
+# Most allocations between two of the module.
+GAP = 50
 # The kernel says ENFILE if there is no memory for a socket, and TCP EADDRINUSE
 # if there is none to note that a port is taken.
 NO_MEMORY = (errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN, errno.ENFILE,
@@ -261,26 +262,55 @@ def register():
     SUITE.test("load the module")(load_module)
 
 
+def of_module(total, attempt):
+    """Of so many allocations all that are the module's fail, from the last to
+    the first, and those between and around them. attempt(number) returns what
+    the kernel says of the failure, if it warns of it. How many are known."""
+    count = others = 0
+    for number in range(total, 0, -STEP[0]):
+        others += 1
+        if "[stt]" in attempt(number):
+            count += 1
+            others = 0
+        if count and others > GAP:
+            break
+    if not count:
+        raise Failure("none of %d allocations is of the module" % total)
+    return count
+
+
 def make_namespace():
     """The module is one of the last to prepare a namespace, before the
-    devices that every one has."""
-    with open("/proc/self/ns/net", "rb") as home:
-        W.faults.arm(1 << 20)
-        if LIBC.unshare(CLONE_NEWNET):
-            raise Failure("unshare", os.strerror(ctypes.get_errno()))
-        total = (1 << 20) - W.faults.disarm()
+    devices that every one has: but for loopback there need be none."""
+    sysctl = "/proc/sys/net/core/fb_tunnels_only_for_init_net"
+    failed = 0
+
+    def act():
+        return LIBC.unshare(CLONE_NEWNET) and ctypes.get_errno()
+
+    def attempt(number):
+        nonlocal failed
+        # Other parts of the kernel answer with other errors, too.
+        code, trace = W.faults.trace(number, act)
+        failed += bool(code)
         LIBC.setns(home.fileno(), CLONE_NEWNET)
-        failed = 0
-        first = max(1, total - LAST_OF_NAMESPACE)
-        for number in range(first, total + 1, STEP[0]):
-            W.faults.arm(number)
-            code = LIBC.unshare(CLONE_NEWNET) and ctypes.get_errno()
-            W.faults.disarm()
-            # Other parts of the kernel answer with other errors, too.
-            failed += bool(code)
+        return trace
+
+    with open(sysctl, "r+", encoding="ascii") as file, \
+            open("/proc/self/ns/net", "rb") as home:
+        before = file.read()
+        os.pwrite(file.fileno(), b"2", 0)
+        try:
+            W.faults.arm(1 << 20)
+            if act():
+                raise Failure("unshare", os.strerror(ctypes.get_errno()))
+            total = (1 << 20) - W.faults.disarm()
             LIBC.setns(home.fileno(), CLONE_NEWNET)
-    return "the last %d of %d allocations, %d make it fail" % (
-        total - first, total, failed)
+            count = of_module(total, attempt)
+        finally:
+            os.pwrite(file.fileno(), before.encode(), 0)
+    return "%d of %d allocations, with others %d make it fail" % (
+        count, total, failed)
 
 
 def first_device():
@@ -290,7 +320,7 @@ def first_device():
     odd = ""
     while True:
         if not space:
-            space = link.Netns("first")
+            space = link.Unnamed()
             route, genl = netlink.Route(space), netlink.Generic(space, "stt")
         number += STEP[0]
         code, left = W.attempt((
@@ -315,28 +345,36 @@ def first_device():
 
 def load_module():
     """Last, for its family gets another number."""
-    W.reset()
-    unload()
-    module = os.environ["STT_KO"]
-    number = tolerated = 0
-    while True:
-        number += STEP[0]
-        file = os.open(module, os.O_RDONLY)
-        W.faults.arm(number)
-        code = LIBC.syscall(SYS_FINIT_MODULE, file, b"", 0) and \
+    tolerated = 0
+
+    def act():
+        return LIBC.syscall(SYS_FINIT_MODULE, file.fileno(), b"", 0) and \
             ctypes.get_errno()
-        left = W.faults.disarm()
-        os.close(file)
+
+    def attempt(number):
+        nonlocal tolerated
+        code, trace = W.faults.trace(number, act)
         if bool(code) == os.path.exists("/sys/module/stt/refcnt"):
             raise Failure("allocation %d:" % number, code, "but",
                           os.listdir("/sys/module/stt"))
         if code and code not in NO_MEMORY:
             raise Failure("allocation %d:" % number, os.strerror(code))
-        if left:
-            return "%d allocations, %d dispensable" % (number - 1, tolerated)
         if not code:
             tolerated += 1
             unload()
+        return trace
+
+    W.reset()
+    unload()
+    with open(os.environ["STT_KO"], "rb") as file:
+        W.faults.arm(1 << 20)
+        if act():
+            raise Failure("load", os.strerror(ctypes.get_errno()))
+        total = (1 << 20) - W.faults.disarm()
+        unload()
+        count = of_module(total, attempt)
+    return "%d of %d allocations, with others %d dispensable" % (
+        count, total, tolerated)
 
 
 def unload():

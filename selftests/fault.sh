@@ -55,7 +55,8 @@ silent_but_for_failures()
 {
 	! dmesg | awk -v mark="stt-leaks: $$ begin" '
 		index($0, mark) { n = 0; next }
-		/kmem_cache_create.* failed|vmalloc error: |kobject_add/ {
+		/kmem_cache_create.* failed|vmalloc error: |kobject_add/ ||
+		/FAULT_INJECTION: / {
 			skip = 1
 		}
 		/Call Trace:/ { begin = n }

@@ -23,3 +23,29 @@ class Faults:
         left = int(os.pread(self.fd, 16, 0))
         os.write(self.fd, b"0")
         return left
+
+    def trace(self, number, act):
+        """(result, trace): of act(), whose number-th allocation fails, and
+        what the kernel says of that one, with the functions on its stack."""
+        with open("/dev/kmsg", "rb", buffering=0,
+                  opener=lambda path, flags: os.open(
+                      path, flags | os.O_NONBLOCK)) as log:
+            log.seek(0, os.SEEK_END)
+            _verbose(2)
+            self.arm(number)
+            result = act()
+            self.disarm()
+            _verbose(0)
+            records = []
+            while record := log.read(8192):
+                records.append(record.decode().split(";", 1)[1])
+        return result, "".join(records)
+
+
+def _verbose(level):
+    for kind in ("failslab", "fail_page_alloc"):
+        for name, value in (("verbose_ratelimit_interval_ms", 0),
+                            ("verbose", level)):
+            with open("/sys/kernel/debug/%s/%s" % (kind, name), "w",
+                      encoding="ascii") as file:
+                file.write(str(value))
