@@ -97,7 +97,8 @@ all_refused()
 		 ip -n "$host" -force -batch - 2>&1)
 	for i in "${!lines[@]}"; do
 		message=${messages[i + 1]-}
-		if ! sentence "$message" || [[ ! $message =~ ${words[i]} ]]; then
+		if ! sentence "$message" ||
+		   [[ ! $message =~ ${words[i]} ]]; then
 			echo "${lines[i]}: want one sentence about" \
 				"/${words[i]}/, have: ${message:-success}"
 			return 1
