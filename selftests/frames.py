@@ -45,22 +45,24 @@ def change(kind, device, remote, count, base):
     head = struct.pack("=BxxxiHBB", socket.AF_BRIDGE, index, NUD_NOARP,
                        NTF_SELF, 0)
     tail = struct.pack("=HH", 8, NDA_DST) + socket.inet_aton(remote)
-    size = 16 + 12 + 12 + 8
+    message = struct.Struct("=IHHII12sHH6sxx8s")
     batch = 1000
+    # No more memory is needed later: that is limited in a test.
+    data, answer = bytearray(batch * message.size), bytearray(1 << 16)
     for first in range(0, count, batch):
         end = min(first + batch, count)
-        data = b""
         for number in range(first, end):
             flags = F_REQUEST
             if kind == RTM_NEWNEIGH:
                 flags |= F_CREATE | F_EXCL
             if number == end - 1:
                 flags |= F_ACK
-            data += struct.pack("=IHHII", size, kind, flags, number, 0) + head
-            data += struct.pack("=HH", 10, NDA_LLADDR) + (
-                base + number).to_bytes(6, "big") + b"\0\0" + tail
-        sock.send(data)
-        answer = sock.recv(1 << 16)
+            message.pack_into(
+                data, (number - first) * message.size, message.size, kind,
+                flags, number, 0, head, 10, NDA_LLADDR,
+                (base + number).to_bytes(6, "big"), tail)
+        sock.send(memoryview(data)[:(end - first) * message.size])
+        sock.recv_into(answer)
         answered, = struct.unpack_from("=H", answer, 4)
         code, = struct.unpack_from("=i", answer, 16)
         if answered != NLMSG_ERROR or code:
