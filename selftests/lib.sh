@@ -148,7 +148,7 @@ end_jobs()
 # ---- Waiting
 #
 # Under emulation it is processes that take the time, most of all on a kernel
-# that checks itself: what is done often has none that it can do without.
+# that checks itself: what is done often starts as few as it can.
 
 # Never ready to be read: for waits that are no process.
 exec {never}<> <(:)
